@@ -1,0 +1,1 @@
+"""Analysis: records and trajectories in, numbers out. Runs no simulation."""

@@ -1,0 +1,1 @@
+"""Labels: structures in, trustworthy energies, forces and stresses out. Needs no JAX."""

@@ -1,0 +1,1 @@
+"""Molecular dynamics: compiled blocks, guards, replicas, trajectories, restart."""

@@ -1,0 +1,83 @@
+"""Saving and loading potentials: a folder with ``config.json`` (what it is) and ``params.safetensors`` (its numbers)."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from jaxft.errors import InputError
+from jaxft.potential.nequip import NequIP, NequIPSettings
+from jaxft.potential.potential import Potential
+from jaxft.records import read_json, write_atomically, write_json
+
+FORMAT = "jaxft-potential"
+VERSION = 1
+ARCHITECTURES = {"nequip": (NequIP, NequIPSettings)}
+
+
+def save(potential: Potential, folder: str | Path) -> None:
+    """Write a potential into ``folder``; parameters first, so that a folder with a config is complete."""
+    folder = Path(folder)
+    arrays = {
+        "/".join(path): np.ascontiguousarray(leaf) for path, leaf in flatten(potential.params["params"])
+    }
+    write_atomically(folder / "params.safetensors", lambda path: save_file(arrays, path))
+    architecture = next(
+        name for name, (module, _) in ARCHITECTURES.items() if isinstance(potential.network, module)
+    )
+    write_json(
+        folder / "config.json",
+        FORMAT,
+        VERSION,
+        {
+            "architecture": architecture,
+            "settings": potential.network.settings.to_json(),  # type: ignore[attr-defined]
+            "atomic_numbers": list(potential.atomic_numbers),
+            "reference_energies": [float(e) for e in potential.reference_energies],
+            "heads": list(potential.heads),
+            "provenance": dict(potential.provenance),
+        },
+    )
+
+
+def load_folder(folder: str | Path) -> Potential:
+    """Read what ``save`` wrote. Raises InputError for another format, a newer version or damaged parameters."""
+    folder = Path(folder)
+    config = read_json(folder / "config.json", FORMAT, VERSION)
+    if config["architecture"] not in ARCHITECTURES:
+        raise InputError(
+            f"{folder}: unknown architecture {config['architecture']!r}, expected one of {list(ARCHITECTURES)}"
+        )
+    module, settings = ARCHITECTURES[config["architecture"]]
+    try:
+        arrays = load_file(folder / "params.safetensors")
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{folder}: params.safetensors is missing or damaged ({error})") from error
+    params: dict[str, Any] = {}
+    for name, array in arrays.items():
+        *parents, leaf = name.split("/")
+        node = params
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[leaf] = array
+    return Potential(
+        network=module(settings.from_json(config["settings"])),
+        params={"params": params},
+        atomic_numbers=tuple(config["atomic_numbers"]),
+        reference_energies=np.array(config["reference_energies"], dtype=np.float64),
+        heads=tuple(config["heads"]),
+        provenance=config["provenance"],
+    )
+
+
+def flatten(tree: dict[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], np.ndarray]]:
+    """Leaves of a nested dictionary with their paths, sorted by name."""
+    leaves = []
+    for name in sorted(tree):
+        path = (*prefix, name)
+        leaves += (
+            flatten(tree[name], path) if isinstance(tree[name], dict) else [(path, np.asarray(tree[name]))]
+        )
+    return leaves

@@ -1,0 +1,42 @@
+"""Invariant descriptors of atoms: the even scalars inside a network, unchanged by rotation, translation, inversion."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ase import Atoms
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from jaxft.errors import InputError
+from jaxft.potential.evaluate import Evaluator
+from jaxft.potential.potential import Potential
+from jaxft.structures.graph import Graph, edge_vectors
+
+
+def node_descriptors(
+    network: nn.Module, params: Any, graph: Graph, layers: str
+) -> Float[Array, "atoms features"]:
+    """Descriptors of a graph's atoms. Pure: callers decide what to compile."""
+    vectors = edge_vectors(graph, network.cutoff)  # type: ignore[attr-defined]
+    outputs = network.apply(params, vectors, graph.species, graph.senders, graph.receivers)
+    chosen = outputs.descriptors[-1:] if layers == "last" else outputs.descriptors  # type: ignore[union-attr]
+    return jnp.concatenate(chosen, axis=-1)
+
+
+@partial(jax.jit, static_argnums=(0, 3))
+def _compiled(network: nn.Module, params: Any, graph: Graph, layers: str) -> Float[Array, "atoms features"]:
+    return node_descriptors(network, params, graph, layers)
+
+
+def descriptors(
+    potential: Potential, atoms: Atoms, layers: str = "last", dtype: str = "float32"
+) -> Float[np.ndarray, "atoms features"]:
+    """Descriptors (atoms, features) of one structure, of the last layer or of all layers side by side."""
+    if layers not in ("last", "all"):
+        raise InputError(f"layers must be 'last' or 'all', got {layers!r}")
+    evaluator = Evaluator(potential, dtype=dtype)
+    result = _compiled(potential.network, evaluator.params, evaluator.graph(atoms), layers)
+    return np.asarray(result)[: len(atoms)]

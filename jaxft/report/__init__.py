@@ -1,0 +1,1 @@
+"""Report: draws what analysis has computed. Computes nothing."""

@@ -1,0 +1,1 @@
+"""Strategies: which frame, which label, which fine-tune next."""

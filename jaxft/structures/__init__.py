@@ -1,0 +1,1 @@
+"""Structures: ase.Atoms to arrays and back, neighbor lists, padding, datasets, packed boxes."""

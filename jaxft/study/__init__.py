@@ -1,0 +1,1 @@
+"""The whole run: sample, label, fine-tune, test, analyse, report; and going on where it stopped."""
