@@ -20,13 +20,9 @@ ARCHITECTURES = {"nequip": (NequIP, NequIPSettings)}
 def save(potential: Potential, folder: str | Path) -> None:
     """Write a potential into ``folder``; parameters first, so that a folder with a config is complete."""
     folder = Path(folder)
-    arrays = {
-        "/".join(path): np.ascontiguousarray(leaf) for path, leaf in flatten(potential.params["params"])
-    }
+    arrays = {"/".join(path): np.ascontiguousarray(leaf) for path, leaf in flatten(potential.params["params"])}
     write_atomically(folder / "params.safetensors", lambda path: save_file(arrays, path))
-    architecture = next(
-        name for name, (module, _) in ARCHITECTURES.items() if isinstance(potential.network, module)
-    )
+    architecture = next(name for name, (module, _) in ARCHITECTURES.items() if isinstance(potential.network, module))
     write_json(
         folder / "config.json",
         FORMAT,
@@ -77,7 +73,5 @@ def flatten(tree: dict[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[tu
     leaves = []
     for name in sorted(tree):
         path = (*prefix, name)
-        leaves += (
-            flatten(tree[name], path) if isinstance(tree[name], dict) else [(path, np.asarray(tree[name]))]
-        )
+        leaves += flatten(tree[name], path) if isinstance(tree[name], dict) else [(path, np.asarray(tree[name]))]
     return leaves

@@ -51,7 +51,7 @@ def predict(network: nn.Module, params: Any, graph: Graph) -> Prediction:
     forces = jax.ops.segment_sum(gradient, graph.receivers, n_atoms)
     forces = forces - jax.ops.segment_sum(gradient, graph.senders, n_atoms)
     outer = vectors[:, :, None] * gradient[:, None, :]
-    virials = jax.ops.segment_sum(outer, graph.structure[graph.receivers], n_structures)
+    virials = jax.ops.segment_sum(outer, jnp.asarray(graph.structure)[graph.receivers], n_structures)
     return Prediction(
         node_energies=node_energies,
         energies=jax.ops.segment_sum(node_energies, graph.structure, n_structures),

@@ -16,9 +16,7 @@ from jaxft.potential.potential import Potential
 from jaxft.structures.graph import Graph, edge_vectors
 
 
-def node_descriptors(
-    network: nn.Module, params: Any, graph: Graph, layers: str
-) -> Float[Array, "atoms features"]:
+def node_descriptors(network: nn.Module, params: Any, graph: Graph, layers: str) -> Float[Array, "atoms features"]:
     """Descriptors of a graph's atoms. Pure: callers decide what to compile."""
     vectors = edge_vectors(graph, network.cutoff)  # type: ignore[attr-defined]
     outputs = network.apply(params, vectors, graph.species, graph.senders, graph.receivers)

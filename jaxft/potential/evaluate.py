@@ -75,9 +75,7 @@ class Evaluator:
         energies = interaction + self.potential.reference_energies[species]
         stress = None
         if atoms.pbc.all():
-            stress = np.asarray(prediction.virials[0], dtype=np.float64) / abs(
-                np.linalg.det(atoms.cell.array)
-            )
+            stress = np.asarray(prediction.virials[0], dtype=np.float64) / abs(np.linalg.det(atoms.cell.array))
         return Evaluation(
             energy=float(energies.sum()),
             energies=energies,

@@ -123,9 +123,7 @@ def _read_header(file: BinaryIO, path: Path) -> dict[str, Any]:
     try:
         config = json.loads(line)
     except ValueError as error:
-        raise InputError(
-            f"{path}: the first line is not JSON ({error}); expected a .nqx file of nequix"
-        ) from error
+        raise InputError(f"{path}: the first line is not JSON ({error}); expected a .nqx file of nequix") from error
     if not isinstance(config, dict):
         raise InputError(f"{path}: the first line is not a JSON object; expected a .nqx file of nequix")
     return config
@@ -140,9 +138,7 @@ def _read_array(file: BinaryIO, name: tuple[str, ...], shape: tuple[int, ...], p
             raise InputError(f"{path}: array {label} has .npy version {version}, expected (1, 0)")
         found, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
     except ValueError as error:
-        raise InputError(
-            f"{path}: array {label} is missing or damaged ({error}); fetch the file again"
-        ) from error
+        raise InputError(f"{path}: array {label} is missing or damaged ({error}); fetch the file again") from error
     if found != shape or dtype != np.float32 or fortran_order:
         raise InputError(f"{path}: array {label} is {dtype} {found}, expected float32 {shape}")
     count = int(np.prod(shape, dtype=np.int64))

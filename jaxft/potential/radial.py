@@ -24,10 +24,7 @@ def polynomial_cutoff(r: Float[Array, "edges"], cutoff: float, p: float) -> Floa
     """
     x = r / cutoff
     envelope = (
-        1.0
-        - (p + 1.0) * (p + 2.0) / 2.0 * x**p
-        + p * (p + 2.0) * x ** (p + 1.0)
-        - p * (p + 1.0) / 2.0 * x ** (p + 2.0)
+        1.0 - (p + 1.0) * (p + 2.0) / 2.0 * x**p + p * (p + 2.0) * x ** (p + 1.0) - p * (p + 1.0) / 2.0 * x ** (p + 2.0)
     )
     return jnp.where(x < 1.0, envelope, 0.0)
 

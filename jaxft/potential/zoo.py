@@ -103,9 +103,7 @@ def download(
     def write(temporary: Path) -> None:
         try:
             with urlopen(url, timeout=60) as response, temporary.open("wb") as file:
-                total = (
-                    int(response.headers["Content-Length"]) if "Content-Length" in response.headers else None
-                )
+                total = int(response.headers["Content-Length"]) if "Content-Length" in response.headers else None
                 done = 0
                 while chunk := response.read(1 << 16):
                     file.write(chunk)
@@ -135,7 +133,5 @@ def sha256(path: Path) -> str:
 
 def _entry(name: str) -> ZooEntry:
     if name not in ZOO:
-        raise InputError(
-            f"unknown potential {name!r}; expected one of {', '.join(ZOO)}{nearest(name, list(ZOO))}"
-        )
+        raise InputError(f"unknown potential {name!r}; expected one of {', '.join(ZOO)}{nearest(name, list(ZOO))}")
     return ZOO[name]

@@ -39,10 +39,11 @@ class Graph:
 
 def edge_vectors(graph: Graph, cutoff: float) -> Float[Array, "edges 3"]:
     """Displacements r_j + n·cell - r_i of each edge, in Å; padding edges get a length of twice the cutoff."""
+    # as JAX arrays, whose out-of-range indices (padding) are clamped instead of being errors
+    positions, structure, cells = (jnp.asarray(x) for x in (graph.positions, graph.structure, graph.cells))
     senders, receivers = graph.senders, graph.receivers
-    cells = graph.cells[graph.structure[receivers]]
-    shift = jnp.einsum("ek,ekd->ed", graph.shifts.astype(cells.dtype), cells)
-    vectors = graph.positions[senders] - graph.positions[receivers] + shift
+    shift = jnp.einsum("ek,ekd->ed", graph.shifts.astype(cells.dtype), cells[structure[receivers]])
+    vectors = positions[senders] - positions[receivers] + shift
     far = jnp.array([2.0 * cutoff, 0.0, 0.0], dtype=vectors.dtype)
-    real = (receivers < graph.positions.shape[0])[:, None]
+    real = (receivers < positions.shape[0])[:, None]
     return jnp.where(real, vectors, far)

@@ -39,15 +39,11 @@ def find_edges(
     inverse = np.linalg.inv(full)
     wraps = np.where(pbc, np.floor(positions @ inverse), 0.0)
     inside = positions - wraps @ full
-    origin = np.where(
-        pbc, 0.0, (inside @ inverse).min(axis=0, initial=np.inf) - cutoff / np.linalg.norm(full, axis=1)
-    )
+    origin = np.where(pbc, 0.0, (inside @ inverse).min(axis=0, initial=np.inf) - cutoff / np.linalg.norm(full, axis=1))
     receivers, senders, shifts = neighbour_list(
         "ijS", positions=inside - origin @ full, cell=full, pbc=pbc, cutoff=float(cutoff)
     )
     wraps = wraps.astype(np.int64)
     shifts = shifts + wraps[receivers] - wraps[senders]
     order = np.lexsort((shifts[:, 2], shifts[:, 1], shifts[:, 0], senders, receivers))
-    return Edges(
-        senders[order].astype(np.int32), receivers[order].astype(np.int32), shifts[order].astype(np.int32)
-    )
+    return Edges(senders[order].astype(np.int32), receivers[order].astype(np.int32), shifts[order].astype(np.int32))
