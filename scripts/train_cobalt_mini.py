@@ -126,7 +126,8 @@ def relax(potential: Potential, atoms: Atoms, steps: int, every: int) -> list[At
     with FIRE(atoms, logfile=None, maxstep=0.1) as fire:
         fire.attach(lambda: frames.append(_plain(atoms, atoms.positions)), interval=every)
         fire.run(fmax=0.3, steps=steps)
-    return [*frames, _plain(atoms, atoms.positions)]
+        last = [] if fire.nsteps % every == 0 else [_plain(atoms, atoms.positions)]
+    return frames + last
 
 
 def make_seed_data(work: Path, teacher: Potential, count: int) -> None:
@@ -153,7 +154,7 @@ def explore(work: Path, student: Potential, teacher: Potential, number: int, cou
             continue
         frames = relax(student, box.pack(), steps=100, every=25)
         temperature = (350.0, 600.0, 350.0, 900.0)[k % 4]
-        moving = list(dynamics(student, frames[-1], temperature, steps=4000, every=200, seed=box.seed))
+        moving = list(dynamics(student, frames[-1], temperature, steps=2000, every=100, seed=box.seed))
         write_dataset(path, label(evaluator, frames + moving))
         print(f"explored {box.name} at {temperature:.0f} K: {len(frames) + len(moving)} frames", flush=True)
 
@@ -236,7 +237,7 @@ def write_card(work: Path, potential: Potential, target: Path) -> None:
     print(json.dumps(report, indent=1))
 
 
-STAGES = ("seed", "0", "1", "2", "final", "test")
+STAGES = ("seed", "0", "1", "final", "test")
 
 
 def main() -> None:
@@ -249,9 +250,9 @@ def main() -> None:
     jax.config.update("jax_compilation_cache_dir", str(work / "xla"))
     teacher = jaxft.load(TEACHER)
 
-    make_seed_data(work, teacher, count=8)
+    make_seed_data(work, teacher, count=6)
     student = None
-    for number, (updates, rate, count) in enumerate([(2000, 1e-2, 16), (4000, 1e-2, 32), (6000, 1e-2, 40)]):
+    for number, (updates, rate, count) in enumerate([(1500, 1e-2, 12), (3000, 1e-2, 24)]):
         if last < 1 + number:
             return
         data = training_data(work, rounds=number)
@@ -259,7 +260,7 @@ def main() -> None:
         explore(work, student, teacher, number + 1, count)
     if last < STAGES.index("final"):
         return
-    final = train(work, "final", training_data(work, rounds=3), student, 60_000, 5e-3)
+    final = train(work, "final", training_data(work, rounds=2), student, 20_000, 5e-3)
     make_test_data(work, final, teacher)
     write_card(work, final, work / "cobalt-mini")
 
