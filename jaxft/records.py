@@ -15,7 +15,7 @@ from typing import Any
 from jaxft.errors import InputError
 
 
-def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
     """Call ``write`` with a temporary path in the folder of ``path``, then move the result into place."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

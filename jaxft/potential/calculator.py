@@ -1,6 +1,6 @@
 """A potential as an ASE calculator."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -19,7 +19,7 @@ class JaxftCalculator(Calculator):
     PropertyNotImplementedError. A new number of atoms or more edges than before compiles a new program; nothing else does.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "energies", "forces", "stress"]
+    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012 - as ASE declares it
 
     def __init__(self, potential: Potential, dtype: str = "float32") -> None:
         super().__init__()

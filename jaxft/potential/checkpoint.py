@@ -29,7 +29,7 @@ def save(potential: Potential, folder: str | Path) -> None:
         VERSION,
         {
             "architecture": architecture,
-            "settings": potential.network.settings.to_json(),  # type: ignore[attr-defined]
+            "settings": potential.network.settings.to_json(),
             "atomic_numbers": list(potential.atomic_numbers),
             "reference_energies": [float(e) for e in potential.reference_energies],
             "heads": list(potential.heads),

@@ -38,7 +38,7 @@ class Prediction:
 
 def predict(network: nn.Module, params: Any, graph: Graph) -> Prediction:
     """Energies, forces and virials of all structures of a graph. Pure: callers decide what to compile."""
-    vectors = edge_vectors(graph, network.cutoff)  # type: ignore[attr-defined]
+    vectors = edge_vectors(graph, network.cutoff)
 
     def total(vectors: Float[Array, "edges 3"]) -> tuple[Array, Array]:
         outputs = network.apply(params, vectors, graph.species, graph.senders, graph.receivers)

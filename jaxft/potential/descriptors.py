@@ -18,7 +18,7 @@ from jaxft.structures.graph import Graph, edge_vectors
 
 def node_descriptors(network: nn.Module, params: Any, graph: Graph, layers: str) -> Float[Array, "atoms features"]:
     """Descriptors of a graph's atoms. Pure: callers decide what to compile."""
-    vectors = edge_vectors(graph, network.cutoff)  # type: ignore[attr-defined]
+    vectors = edge_vectors(graph, network.cutoff)
     outputs = network.apply(params, vectors, graph.species, graph.senders, graph.receivers)
     chosen = outputs.descriptors[-1:] if layers == "last" else outputs.descriptors  # type: ignore[union-attr]
     return jnp.concatenate(chosen, axis=-1)

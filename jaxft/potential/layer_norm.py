@@ -21,7 +21,7 @@ class EquivariantRMSNorm(nn.Module):
     @nn.compact
     def __call__(self, features: Features) -> Features:
         """Normalise each node's features."""
-        mean_square: Float[Array, "nodes 1 1"] = sum(  # type: ignore[assignment]
+        mean_square: Float[Array, "nodes 1 1"] = sum(
             (x**2).sum(axis=-1, keepdims=True).mean(axis=-2, keepdims=True) / (ir.dim * len(self.irreps))
             for x, (_, ir) in zip(features, self.irreps, strict=True)
         )

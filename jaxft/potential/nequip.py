@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxft.potential.features import regroup, scalars_of
+from jaxft.potential.features import Features, regroup, scalars_of
 from jaxft.potential.interaction import Interaction
 from jaxft.potential.linear import EquivariantLinear
 from jaxft.potential.radial import bessel_basis, polynomial_cutoff
@@ -94,7 +94,7 @@ class NequIP(nn.Module):
         ).array
 
         irreps = e3nn.Irreps(f"{s.n_species}x0e")
-        features = (jax.nn.one_hot(species, s.n_species, dtype=vectors.dtype)[:, None, :],)
+        features: Features = (jax.nn.one_hot(species, s.n_species, dtype=vectors.dtype)[:, None, :],)
         if s.embedding is not None:
             embedded = e3nn.Irreps(f"{s.embedding}x0e")
             features = EquivariantLinear(irreps, embedded, name="embedding")(features)

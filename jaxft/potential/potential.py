@@ -48,7 +48,7 @@ class Potential:
     @property
     def cutoff(self) -> float:
         """Cutoff of one interaction layer in Å."""
-        return float(self.network.cutoff)  # type: ignore[attr-defined]
+        return float(self.network.cutoff)
 
     @property
     def n_parameters(self) -> int:
@@ -86,7 +86,7 @@ def cast_parameters(params: Any, dtype: np.dtype | type | str) -> Any:
     """Parameters in another precision; InputError for float64 where JAX has it switched off."""
     import jax
 
-    if np.dtype(dtype) == np.float64 and not jax.config.jax_enable_x64:
+    if np.dtype(dtype) == np.float64 and jax.dtypes.canonicalize_dtype(np.float64) != np.float64:
         raise InputError(
             "float64 was asked for, but JAX runs with float32 only; set JAX_ENABLE_X64=1 in the environment "
             "(or jax.config.update('jax_enable_x64', True) before any array is made)"

@@ -11,6 +11,9 @@ from jaxft.structures.neighbors import find_edges
 COINCIDENT = 0.05
 """Å; two nuclei nearer than this are one atom entered twice, whatever the chemistry."""
 
+SEARCH = 1.0
+"""Å; cutoff of the neighbor search behind that test."""
+
 
 def check_structure(atoms: Atoms, what: str = "the structure") -> None:
     """Raise InputError for an empty structure, NaN, dummy atoms, a degenerate cell, or coincident atoms."""
@@ -27,9 +30,12 @@ def check_structure(atoms: Atoms, what: str = "the structure") -> None:
             f"{what} has a dummy atom ({chemical_symbols[0]}, atom {int(np.argmin(atoms.numbers))}); remove it"
         )
     check_cell(atoms.cell.array, atoms.pbc)
-    edges = find_edges(atoms.positions, atoms.cell.array, atoms.pbc, COINCIDENT)
-    if len(edges.senders):
-        i, j = sorted((int(edges.receivers[0]), int(edges.senders[0])))
+    # searched wider than needed: the search sorts atoms into cells of this size, and tiny cells are slow
+    edges = find_edges(atoms.positions, atoms.cell.array, atoms.pbc, SEARCH)
+    vectors = atoms.positions[edges.senders] - atoms.positions[edges.receivers] + edges.shifts @ atoms.cell.array
+    near = np.flatnonzero(np.linalg.norm(vectors, axis=1) < COINCIDENT)
+    if len(near):
+        i, j = sorted((int(edges.receivers[near[0]]), int(edges.senders[near[0]])))
         raise InputError(
             f"{what} has coincident atoms: {atoms.symbols[i]} {i} and {atoms.symbols[j]} {j} are nearer than "
             f"{COINCIDENT} Å (periodic images included); remove one or correct the cell"

@@ -1,0 +1,155 @@
+"""The command ``jaxft``: thin commands over the rooms; exit codes; nothing heavy imported before it is needed.
+
+Exit codes: 0 done; 1 a bug of ours; 2 bad input, nothing touched; 3 finished, but some labels or seeds failed; 130 interrupted.
+"""
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from jaxft.errors import InputError
+
+app = typer.Typer(
+    help="Fine-tune a universal interatomic potential on a few dozen quantum calculations, and know when to trust it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+models_app = typer.Typer(help="Potentials by name.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+Config = Annotated[Path, typer.Argument(help="YAML configuration", show_default=False)]
+
+
+@app.command()
+def run(
+    config: Config,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="run folder (default: runs/<name of the YAML>)")
+    ] = None,
+) -> None:
+    """Run a whole study; run it again and it goes on where it stopped."""
+    from jaxft.cli.config import read_configuration, settings_from
+    from jaxft.cli.progress import TerminalProgress
+
+    configuration = read_configuration(config)
+    prepare_jax(configuration.precision)
+    settings = settings_from(configuration, config.parent)
+    root = output or Path("runs") / config.stem
+
+    from jaxft.report.tables import terminal_table
+    from jaxft.study.layout import Layout
+    from jaxft.study.run import is_finished, run_study
+
+    console = Console(soft_wrap=True)
+    if is_finished(Layout(root), settings):
+        console.print(
+            f"{root} is finished; nothing to do. Its report: {root / 'report' / 'index.html'}", highlight=False
+        )
+        return
+    with TerminalProgress(console, root / "log.txt") as progress:
+        made = run_study(settings, root, progress)
+    console.print(terminal_table(made.result))
+    console.print(f"report: {made.page}", highlight=False)
+
+
+@app.command()
+def report(run_folder: Annotated[Path, typer.Argument(help="run folder", show_default=False)]) -> None:
+    """Make the report of a run again, from its records alone."""
+    from jaxft.report.report import report as make_report
+
+    make_report(run_folder)
+    typer.echo(f"{run_folder / 'report' / 'index.html'}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of the configuration, for editors."""
+    import json
+
+    from jaxft.cli.config import Configuration
+
+    typer.echo(json.dumps(Configuration.model_json_schema(), indent=1))
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """Which potentials there are by name, and which of them are on this machine."""
+    from jaxft.potential.zoo import ZOO, locate
+
+    for name, entry in ZOO.items():
+        here = locate(name)
+        typer.echo(
+            f"{name:14s} {'here' if here is not None and here.exists() else 'to download':12s} {entry.description}"
+        )
+
+
+@models_app.command("info")
+def models_info(name: Annotated[str, typer.Argument(help="zoo name, .nqx file or folder", show_default=False)]) -> None:
+    """Elements, cutoff, size and provenance of a potential."""
+    import json
+
+    import jaxft
+
+    potential = jaxft.load(name)
+    typer.echo(f"elements    {' '.join(potential.elements)}")
+    typer.echo(f"cutoff      {potential.cutoff:g} Å")
+    typer.echo(f"heads       {', '.join(potential.heads)}")
+    typer.echo(f"parameters  {potential.n_parameters}")
+    typer.echo(f"provenance  {json.dumps(dict(potential.provenance), indent=1)}")
+
+
+@models_app.command("download")
+def models_download(name: Annotated[str, typer.Argument(help="zoo name", show_default=False)]) -> None:
+    """Fetch a potential into the cache, so that it can be used without network."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+
+    from jaxft.potential.zoo import fetch
+
+    with Progress("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn()) as progress:
+        task = progress.add_task(name, total=None)
+        path = fetch(name, lambda done, total: progress.update(task, completed=done, total=total))
+    typer.echo(str(path))
+
+
+def prepare_jax(precision: str) -> None:
+    """Switches that belong to the program and not to the library: precision, compilation cache, quiet compiler."""
+    import platformdirs
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    cache = Path(platformdirs.user_cache_dir("jaxft")) / "xla"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+    if precision == "float64":
+        os.environ["JAX_ENABLE_X64"] = "1"
+
+
+def main() -> None:
+    """Entry point: run a command, and turn what goes wrong into one line and an exit code."""
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        errors.print("interrupted; the same command goes on from here")
+        sys.exit(130)
+    except InputError as error:
+        errors.print(f"error: {error}", markup=False)
+        sys.exit(2)
+    except Exception as error:  # noqa: BLE001 - the last door: say one line, keep the traceback, exit with 1
+        click_code = getattr(error, "exit_code", None)
+        if click_code is not None and hasattr(error, "format_message"):
+            errors.print(f"error: {error.format_message()}", markup=False)
+            sys.exit(2)
+        log = Path("jaxft-error.log")
+        log.write_text(traceback.format_exc(), encoding="utf-8")
+        errors.print(f"bug: {type(error).__name__}: {error}. Please report it with {log}", markup=False)
+        sys.exit(1)

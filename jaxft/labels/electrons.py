@@ -1,0 +1,41 @@
+"""Electrons and spin: which number of unpaired electrons a structure is computed with.
+
+Engines disagree in silence here (an impossible parity becomes a doublet, half a charge none at all), so it is settled
+before any of them is asked.
+"""
+
+from collections.abc import Iterable
+
+from ase.data import chemical_symbols
+
+from jaxft.labels.engine import NoLabelError
+
+OPEN_SHELLS = frozenset([*range(21, 30), *range(39, 48), *range(57, 80), *range(89, 104)])
+"""Z of the d and f elements whose ions often have unpaired electrons (groups 3 to 11)."""
+
+
+def unpaired_electrons(numbers: Iterable[int], n_electrons: int, multiplicity: int | None) -> int:
+    """2S, the number of unpaired electrons, for ``n_electrons`` and a multiplicity 2S+1.
+
+    Without a multiplicity it is the lowest that the number of electrons allows, 0 or 1, but only where no atom is a d
+    or f element: for those the lowest is usually the wrong one (a cobalt(II) ion in water has three). Raises
+    NoLabelError there, and for a multiplicity that does not fit the number of electrons.
+    """
+    if multiplicity is None:
+        open_shells = sorted({int(z) for z in numbers} & OPEN_SHELLS)
+        if open_shells:
+            elements = ", ".join(chemical_symbols[z] for z in open_shells)
+            raise NoLabelError(
+                "electron count",
+                f"the structure contains {elements}, so its multiplicity can't be guessed; "
+                "set it (3n+1 for n high-spin Co(II), 1 for a closed shell)",
+            )
+        return n_electrons % 2
+    if multiplicity < 1 or multiplicity - 1 > n_electrons or (n_electrons - multiplicity) % 2 == 0:
+        parity = "an odd" if n_electrons % 2 == 0 else "an even"
+        raise NoLabelError(
+            "electron count",
+            f"multiplicity {multiplicity} does not go with {n_electrons} electrons; expected {parity} multiplicity, or "
+            "another charge",
+        )
+    return multiplicity - 1

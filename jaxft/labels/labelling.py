@@ -1,0 +1,123 @@
+"""Labelling: many structures in, their labels out, each paid for once, each stored the moment it is there.
+
+The store is asked first; what it lacks is computed, identical structures once. What comes back is what the store holds,
+so that a run and its repetition see the same bytes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from ase import Atoms
+
+from jaxft.errors import InputError
+from jaxft.jobs.executor import Executor, WorkerDied
+from jaxft.labels.engine import find_engine
+from jaxft.labels.key import label_key, settings_key
+from jaxft.labels.label import Cost, Entry, Failure
+from jaxft.labels.reference import ReferenceSettings, check_reference, compute, provenance_of
+from jaxft.labels.store import LabelStore
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a labelling is, counted in distinct structures.
+
+    total   all of them
+    found   already in the store when it began
+    done    found or computed since
+    failed  those of ``done`` that have no label
+    """
+
+    total: int
+    found: int
+    done: int
+    failed: int
+
+
+def label_structures(
+    structures: Sequence[Atoms],
+    reference: ReferenceSettings,
+    store: LabelStore,
+    executor: Executor,
+    on_progress: Callable[[Progress], None] | None = None,
+    *,
+    retry_failed: bool = False,
+    accept_versions: Sequence[str] = (),
+) -> list[Entry]:
+    """Labels or failures of ``structures``, in their order.
+
+    A failure in the store counts as an answer unless ``retry_failed``. on_progress: called once before the first
+    calculation and after each. accept_versions: other versions of the engine whose labels the store may hold for these
+    settings. Raises InputError before anything is computed: for mistakes in the reference, for a structure's charge
+    that is no number, for labels of another version; and while it goes on, where the store can't be written. Whatever
+    ends it, a second call with the same arguments computes only what was not stored yet.
+    """
+    check_reference(reference)
+    settings_hash = settings_key(reference)
+    _check_versions(reference, store, settings_hash, accept_versions)
+    keys = [label_key(atoms, reference, settings_hash) for atoms in structures]
+    distinct: dict[str, Atoms] = {}
+    for key, atoms in zip(keys, structures, strict=True):
+        distinct.setdefault(key, _bare(atoms))
+    found = {key: store.get(key) for key in distinct}
+    answered = {
+        key for key, entry in found.items() if entry is not None and not (retry_failed and isinstance(entry, Failure))
+    }
+    missing = [key for key in distinct if key not in answered]
+    failed = {key for key in answered if isinstance(found[key], Failure)}
+    done = set(answered)
+
+    def report() -> None:
+        if on_progress is not None:
+            on_progress(Progress(len(distinct), len(answered), len(done), len(failed)))
+
+    def keep(index: int, outcome: Entry | WorkerDied) -> None:
+        key = missing[index]
+        entry = _died(distinct[key], reference, outcome) if isinstance(outcome, WorkerDied) else outcome
+        store.put(key, settings_hash, distinct[key], entry)
+        done.add(key)
+        if isinstance(entry, Failure):
+            failed.add(key)
+        report()
+
+    report()
+    executor.run(partial(compute, reference=reference), [distinct[key] for key in missing], keep)
+    stored = {key: store.get(key) for key in distinct}
+    return [_present(stored[key]) for key in keys]
+
+
+def _check_versions(
+    reference: ReferenceSettings, store: LabelStore, settings_hash: str, accept_versions: Sequence[str]
+) -> None:
+    engine = find_engine(reference.engine)
+    current = engine.version(engine.complete(reference.settings))
+    others = {v: n for v, n in store.versions(settings_hash).items() if v != current and v not in accept_versions}
+    if others:
+        held = ", ".join(f"{count} by version {version}" for version, count in others.items())
+        raise InputError(
+            f"label store {store.path} holds labels of {reference.engine} with these settings {held}, but this is "
+            f"version {current}; set labels.accept_versions to {sorted(others)} to use them together, or take "
+            "another store"
+        )
+
+
+def _bare(atoms: Atoms) -> Atoms:
+    """The structure, and the charge and multiplicity it asks for; nothing else that the atoms carry goes to workers."""
+    bare = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    bare.info = {name: atoms.info[name] for name in ("charge", "multiplicity") if name in atoms.info}
+    return bare
+
+
+def _died(atoms: Atoms, reference: ReferenceSettings, death: WorkerDied) -> Failure:
+    return Failure(
+        "worker died",
+        f"the calculation killed {death.attempts} workers (out of memory, or a crash in {reference.engine})",
+        provenance_of(atoms, reference),
+        Cost(wall_s=None, cpu_s=None, host=None),
+    )
+
+
+def _present(entry: Entry | None) -> Entry:
+    assert entry is not None, "an entry that was just stored is gone"
+    return entry

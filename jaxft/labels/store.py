@@ -1,0 +1,216 @@
+"""The label store: one SQLite file with every label and failure ever paid for and its structure, by content key.
+
+Each entry is one atomic statement, durable when it returns, so that a crash at any instant leaves a valid store with
+everything that was put. Many processes may read and write it at once (write-ahead log; one machine, not a network
+disk).
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from ase import Atoms
+
+from jaxft.errors import InputError
+from jaxft.labels.label import Entry
+from jaxft.labels.rows import COLUMNS, entry_to_row, row_to_atoms, row_to_entry
+
+FORMAT = "jaxft-labels"
+VERSION = 1
+
+BUSY_TIMEOUT = 60.0
+"""s that a writer waits for the others; one write takes milliseconds."""
+
+_SCHEMA = """
+CREATE TABLE format (name TEXT NOT NULL, version INTEGER NOT NULL);
+CREATE TABLE entries (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    settings_key TEXT NOT NULL,
+    numbers BLOB NOT NULL, positions BLOB NOT NULL, cell BLOB NOT NULL, pbc BLOB NOT NULL,
+    engine TEXT NOT NULL, version TEXT NOT NULL, settings TEXT NOT NULL, charge REAL NOT NULL, multiplicity REAL,
+    energy REAL, forces BLOB, stress BLOB, n_unpaired REAL, moments BLOB, scf_steps INTEGER,
+    reason TEXT, detail TEXT,
+    wall_s REAL, cpu_s REAL, host TEXT, stored_at REAL NOT NULL,
+    CHECK ((reason IS NULL) = (energy IS NOT NULL AND forces IS NOT NULL))
+);
+CREATE INDEX entries_by_settings ON entries (settings_key, version);
+"""
+# A failure gives way to whatever comes later; a label never gives way.
+_PUT = (
+    f"INSERT INTO entries ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{c}' for c in COLUMNS)}) "
+    f"ON CONFLICT (key) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in COLUMNS if c != 'key')} "
+    "WHERE entries.reason IS NOT NULL"
+)
+
+
+class Stored(NamedTuple):
+    """One row: its key, the structure (charge and multiplicity in its info), and what the reference gave."""
+
+    key: str
+    atoms: Atoms
+    entry: Entry
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many entries of each kind a store holds."""
+
+    labels: int
+    failures: int
+
+
+class LabelStore:
+    """An open store. Use ``open_store`` to get one, in a ``with`` block or with ``close``; for one thread."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self.path = path
+        self._connection = connection
+
+    def put(self, key: str, settings_key: str, atoms: Atoms, entry: Entry) -> None:
+        """Store an entry under its key. Where a label is there already, that one stays; a failure is replaced.
+
+        Raises InputError where the disk is full or the store can't be written; what it held before is not touched.
+        """
+        with _readable_errors(self.path):
+            self._connection.execute(_PUT, entry_to_row(key, settings_key, atoms, entry))
+
+    def get(self, key: str) -> Entry | None:
+        """The entry of that key, or None."""
+        with _readable_errors(self.path):
+            row = self._connection.execute("SELECT * FROM entries WHERE key = ?", (key,)).fetchone()
+        return None if row is None else row_to_entry(row)
+
+    def __contains__(self, key: str) -> bool:
+        return self.get(key) is not None
+
+    def entries(self) -> Iterator[Stored]:
+        """All entries in the order in which their keys were first stored."""
+        with _readable_errors(self.path):
+            rows = self._connection.execute("SELECT * FROM entries ORDER BY id").fetchall()
+        for row in rows:
+            yield Stored(row["key"], row_to_atoms(row), row_to_entry(row))
+
+    def counts(self) -> Counts:
+        """How many labels and failures there are."""
+        with _readable_errors(self.path):
+            labels, failures = self._connection.execute(
+                "SELECT COUNT(*) FILTER (WHERE reason IS NULL), COUNT(*) FILTER (WHERE reason IS NOT NULL) FROM entries"
+            ).fetchone()
+        return Counts(labels, failures)
+
+    def versions(self, settings_key: str) -> dict[str, int]:
+        """Versions of the engine that gave the labels with these settings, and how many labels each."""
+        with _readable_errors(self.path):
+            rows = self._connection.execute(
+                "SELECT version, COUNT(*) FROM entries WHERE settings_key = ? AND reason IS NULL "
+                "GROUP BY version ORDER BY version",
+                (settings_key,),
+            ).fetchall()
+        return dict(rows)
+
+    def close(self) -> None:
+        """Close the file; the last one to close it tidies the write-ahead log into it."""
+        self._connection.close()
+
+    def __enter__(self) -> "LabelStore":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def open_store(path: str | Path, create: bool = True) -> LabelStore:
+    """Open the store at ``path``; make an empty one where there is none, unless ``create`` is False.
+
+    Raises InputError where the file is something else, damaged, or of a newer format, and where it can't be made.
+    """
+    path = Path(path)
+    if not path.exists():
+        if not create:
+            raise InputError(f"there is no label store at {path}; expected a file that jaxft made")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"the folder of the label store {path} can't be made ({error.strerror})") from error
+    with _readable_errors(path):
+        # isolation_level None: we say ourselves where a transaction begins
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
+    try:
+        with _readable_errors(path):
+            connection.row_factory = sqlite3.Row
+            _use_write_ahead_log(connection)
+            connection.execute("PRAGMA synchronous = FULL")  # on the disk when put() returns
+            _prepare(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return LabelStore(connection, path)
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Check the format, or lay it out in an empty file; one transaction, so that two who start at once agree."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not tables:
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.execute("INSERT INTO format VALUES (?, ?)", (FORMAT, VERSION))
+        elif "format" not in tables:
+            raise InputError(f"{path} is an SQLite file, but no label store; expected one that jaxft made")
+        name, version = connection.execute("SELECT name, version FROM format").fetchone()
+        if name != FORMAT:
+            raise InputError(f"{path} has format {name!r}, expected {FORMAT!r}")
+        if version > VERSION:
+            raise InputError(
+                f"{path} has {FORMAT} version {version}, but this jaxft reads up to {VERSION}; update jaxft"
+            )
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log. SQLite does not wait for other openers here by itself, so we do."""
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if _code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+_MEANINGS = {
+    sqlite3.SQLITE_FULL: "there is no space left on the disk; make room and run again, nothing that was stored is lost",
+    sqlite3.SQLITE_IOERR: "the disk could not be read or written; check it (and its space), then run again",
+    sqlite3.SQLITE_READONLY: "it can't be written; check its permissions",
+    sqlite3.SQLITE_CANTOPEN: "it can't be opened; check the folder and its permissions",
+    sqlite3.SQLITE_NOTADB: "it is no label store; expected a file that jaxft made",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; restore a copy, or move it away to start a new one",
+    sqlite3.SQLITE_BUSY: f"another process has kept it locked for {BUSY_TIMEOUT:g} s; end that process and run again",
+}
+
+
+@contextmanager
+def _readable_errors(path: Path) -> Iterator[None]:
+    """Turn what a disk or a user can do to a file into InputError; our own mistakes in SQL stay what they are."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        meaning = _MEANINGS.get(_code(error))
+        if meaning is None:
+            raise
+        raise InputError(f"label store {path}: {meaning} ({error})") from error
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
