@@ -1,1 +1,1 @@
-"""Fine-tuning: labelled structures in, new parameters out. Does not know how the structures were chosen."""
+"""Fine-tuning: labels and a parent potential in, a potential out; it does not know how the labels were chosen."""

@@ -1,0 +1,155 @@
+"""``evaluation/residuals.json``: the residual series and scores of all models, everything that the report draws from.
+
+It holds no times of day, hosts or paths, and its floats are rounded to a fixed number of significant digits, so that
+the same run gives the same bytes again. Rounding happens here, at the very end: scores are computed from full precision.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from jaxft.analysis.model_test import ModelTest, SeedTest, Stop
+from jaxft.analysis.plateau import residuals
+from jaxft.analysis.scores import Scores, scores
+from jaxft.errors import InputError
+from jaxft.records import read_json, write_json
+
+FORMAT = "jaxft-residuals"
+VERSION = 1
+
+DIGITS = 6
+"""Significant digits of everything but times and total energies."""
+
+EXACT_DIGITS = 12
+"""Significant digits of times and total energies: 1e-7 eV of -17 660 eV."""
+
+EXACT = frozenset(
+    {"times_fs", "time_fs", "length_fs", "start_fs", "horizon_fs", "model_energies", "reference_energies"}
+)
+
+
+@dataclass(frozen=True)
+class SeedSeries:
+    """One test run, frame by frame; None where the label failed. eV, eV/atom, fs; ``failures`` by frame."""
+
+    seed: int
+    length_fs: float
+    stopped: Stop | None
+    times_fs: tuple[float, ...]
+    model_energies: tuple[float, ...]
+    reference_energies: tuple[float | None, ...]
+    residuals: tuple[float | None, ...]
+    failures: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class ModelResult:
+    """One model: its series and its scores. Fields as in ``ModelTest``; eV/atom, K."""
+
+    name: str
+    strategy: str
+    budget: int
+    n_atoms: int
+    temperature: float
+    offset_standard_error: float | None
+    training_residuals: tuple[float, ...]
+    seeds: tuple[SeedSeries, ...]
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """All models of a run.
+
+    demonstration  whether this is a demonstration and not evidence (protocol 11)
+    planned        names of the models that the run is to have; those without a result are not there yet
+    settings       what a reader must know to judge the numbers: names to plain JSON values
+    """
+
+    demonstration: bool
+    planned: tuple[str, ...]
+    settings: Mapping[str, Any]
+    models: tuple[ModelResult, ...]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Planned models that have no result yet."""
+        there = {model.name for model in self.models}
+        return tuple(name for name in self.planned if name not in there)
+
+
+def residuals_record(
+    tests: Sequence[ModelTest],
+    *,
+    demonstration: bool,
+    settings: Mapping[str, Any] | None = None,
+    planned: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Score the tests and lay everything out as plain JSON values, rounded.
+
+    Raises InputError for two models of one name, and as ``scores`` does.
+    """
+    names = [test.name for test in tests]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"two tested models are called {twice[0]!r}; expected each model once, with all of its seeds")
+    result = Residuals(demonstration, tuple(planned), dict(settings or {}), tuple(_result(test) for test in tests))
+    return {"digits": DIGITS, "exact_digits": EXACT_DIGITS, **_plain(asdict(result))}
+
+
+def write_residuals(path: str | Path, record: Mapping[str, Any]) -> None:
+    """Write what ``residuals_record`` gave, atomically."""
+    write_json(path, FORMAT, VERSION, dict(record))
+
+
+def read_residuals(path: str | Path) -> Residuals:
+    """Read ``residuals.json``. Raises InputError where it is missing, newer than this code, or not what it should be."""
+    record = read_json(path, FORMAT, VERSION)
+    try:
+        return TypeAdapter(Residuals).validate_python(record)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path} is damaged at {where} ({first['msg']}); make it again with jaxft analyze") from None
+
+
+def _result(test: ModelTest) -> ModelResult:
+    return ModelResult(
+        name=test.name,
+        strategy=test.strategy,
+        budget=test.budget,
+        n_atoms=test.n_atoms,
+        temperature=test.temperature,
+        offset_standard_error=test.offset_standard_error,
+        training_residuals=tuple(test.training_residuals.tolist()),
+        seeds=tuple(_series(run, test.n_atoms) for run in test.seeds),
+        scores=scores(test),
+    )
+
+
+def _series(run: SeedTest, n_atoms: int) -> SeedSeries:
+    def known(values: list[float]) -> tuple[float | None, ...]:
+        return tuple(None if k in run.failures else value for k, value in enumerate(values))
+
+    return SeedSeries(
+        seed=run.seed,
+        length_fs=run.length_fs,
+        stopped=run.stopped,
+        times_fs=tuple(run.times_fs.tolist()),
+        model_energies=tuple(run.model_energies.tolist()),
+        reference_energies=known(run.reference_energies.tolist()),
+        residuals=known(residuals(run, n_atoms).tolist()),
+        failures=dict(run.failures),
+    )
+
+
+def _plain(value: Any, digits: int = DIGITS) -> Any:
+    """Mappings with string keys, lists, rounded floats."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, EXACT_DIGITS if key in EXACT else digits) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, digits) for item in value]
+    return float(f"{value:.{digits - 1}e}") if isinstance(value, float) else value

@@ -1,0 +1,71 @@
+"""Exact resume: the whole training state and its history in one file, replaced in one step.
+
+A fit that was killed goes on from its last chunk and ends with the same bits as one that was not. The file says which
+fit it belongs to; another fit's file is refused, never mixed in. One safetensors file holds arrays and record
+together, since two files could be of different moments.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from jaxft.errors import InputError
+from jaxft.finetune.step import TrainState
+from jaxft.records import write_atomically
+
+FORMAT = "jaxft-finetune-state"
+VERSION = 1
+
+
+class Progress(NamedTuple):
+    """Where a fit stands: its state, and one row of history (fields of UpdateRecord) per update done."""
+
+    state: TrainState
+    history: np.ndarray
+
+
+def save_progress(path: str | Path, progress: Progress, identity: dict[str, Any]) -> None:
+    """Write ``progress`` atomically. identity: plain JSON that tells this fit from every other."""
+    arrays = {f"state{name}": np.asarray(leaf) for name, leaf in _named(progress.state)}
+    arrays["history"] = np.ascontiguousarray(progress.history)
+    record = json.dumps({"format": FORMAT, "format_version": VERSION, "identity": identity}, sort_keys=True)
+    write_atomically(path, lambda temporary: save_file(arrays, temporary, metadata={"jaxft": record}))
+
+
+def load_progress(path: str | Path, like: TrainState, identity: dict[str, Any]) -> Progress | None:
+    """What ``save_progress`` wrote, or None where there is no file. ``like``: a state of the same structure and shapes.
+
+    Raises InputError where the file is damaged, newer, or belongs to another fit (the first difference is named).
+    """
+    path = Path(path)
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="numpy") as file:
+            record = json.loads((file.metadata() or {}).get("jaxft", "{}"))
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}); remove it to train from the start") from error
+    if record.get("format") != FORMAT or record.get("format_version", 0) > VERSION:
+        raise InputError(
+            f"{path} is {record.get('format')} version {record.get('format_version')}, expected {FORMAT} up to version "
+            f"{VERSION}; remove it, or update jaxft"
+        )
+    differing = [key for key in identity if record["identity"].get(key) != identity[key]]
+    if differing:
+        raise InputError(
+            f"{path} belongs to another fit: {differing[0]} was {record['identity'].get(differing[0])!r}, is now "
+            f"{identity[differing[0]]!r}; remove it to train from the start, or choose another path"
+        )
+    leaves = [jnp.asarray(arrays[f"state{name}"]) for name, _ in _named(like)]
+    return Progress(jax.tree.unflatten(jax.tree.structure(like), leaves), arrays["history"])
+
+
+def _named(state: TrainState) -> list[tuple[str, Any]]:
+    return [(jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]]
