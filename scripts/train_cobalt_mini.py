@@ -252,7 +252,7 @@ def main() -> None:
 
     make_seed_data(work, teacher, count=6)
     student = None
-    for number, (updates, rate, count) in enumerate([(1500, 1e-2, 12), (3000, 1e-2, 14)]):
+    for number, (updates, rate, count) in enumerate([(1500, 1e-2, 12), (3000, 1e-2, 16)]):
         if last < 1 + number:
             return
         data = training_data(work, rounds=number)

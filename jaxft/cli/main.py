@@ -59,6 +59,38 @@ def run(
 
 
 @app.command()
+def check(config: Config) -> None:
+    """Say what a study would do and cost, and what is wrong with it; touch nothing."""
+    from jaxft.cli.config import read_configuration, settings_from
+
+    configuration = read_configuration(config)
+    prepare_jax(configuration.precision)
+    settings = settings_from(configuration, config.parent)
+
+    from jaxft.study.boxes import packed_box
+    from jaxft.study.plan import plan
+    from jaxft.study.run import check as check_study
+
+    base = check_study(settings)
+    counted, box = plan(settings), packed_box(settings.system, settings.seed)
+    atoms = f"{box.get_chemical_formula()}, {len(box)} atoms, {box.cell.volume:.0f} Å³"
+    for name, text in (
+        ("system", atoms if box.pbc.any() else box.get_chemical_formula()),
+        ("base", f"{settings.base}, {base.n_parameters} parameters, cutoff {base.cutoff:g} Å"),
+        ("strategies", f"{', '.join(settings.strategies)} at {', '.join(map(str, settings.budgets))} labels"),
+        ("models to test", str(counted.models)),
+        ("training labels", f"{counted.training_labels} by {settings.reference.engine}"),
+        ("evaluation labels", f"{counted.evaluation_labels} by {settings.reference.engine}"),
+        (
+            "dynamics",
+            f"{counted.md_steps} steps of one box ({counted.md_steps * settings.md.timestep_fs / 1000:.1f} ps)",
+        ),
+        ("fine-tuning", f"{counted.updates} updates of {settings.finetune.batch_size} structures"),
+    ):
+        typer.echo(f"{name:18s} {text}")
+
+
+@app.command()
 def report(run_folder: Annotated[Path, typer.Argument(help="run folder", show_default=False)]) -> None:
     """Make the report of a run again, from its records alone."""
     from jaxft.report.report import report as make_report

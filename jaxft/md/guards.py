@@ -1,7 +1,7 @@
 """Guards: what stops a replica. Inside compiled code a guard is a bit in a status; the host turns it into words.
 
-A bit stops its replica at the last good state, while the others go on unchanged. Arrays that were too small for the edges are
-no guard: nothing physical happened, and the host does the block again with larger ones (``simulation.py``).
+A bit stops its replica at the last good state, while the others go on unchanged. Arrays that were too small for the
+edges are no guard: nothing physical happened, and the host does the block again with larger ones (``simulation.py``).
 """
 
 from dataclasses import dataclass

@@ -2,10 +2,11 @@
 
     B: p += (Δt/2) F      A: r += (Δt/2) p/m      O: p = c p + √((1 - c²) m kT) ξ,  c = exp(-γ Δt)
 
-in the order B A O A B, with the force computed once; a step is split where the force is needed, so that the caller can look
-at the new positions first (is the neighbor list still good?). Momentum is not conserved, so the degrees of freedom are 3N. jax-md's
-``nvt_langevin`` fixes γ when it is built; here timestep, temperature and friction are arguments, so a change never recompiles.
-Source: Leimkuhler & Matthews, Appl. Math. Res. Express 2013, 34 (BAOAB); jax-md ``simulate.py``.
+in the order B A O A B, with the force computed once; a step is split where the force is needed, so that the caller can
+look at the new positions first (is the neighbor list still good?). Momentum is not conserved, so the degrees of freedom
+are 3N. jax-md's ``nvt_langevin`` fixes γ when it is built; here timestep, temperature and friction are arguments, so a
+change never recompiles. Source: Leimkuhler & Matthews, Appl. Math. Res. Express 2013, 34 (BAOAB); jax-md
+``simulate.py``.
 """
 
 from typing import Any

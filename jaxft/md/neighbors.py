@@ -1,9 +1,10 @@
 """Neighbor lists inside compiled dynamics: candidates within cutoff + skin, filtered to the edges of the moment.
 
-Two levels. *Candidates* are all directed pairs (with their image) within cutoff + skin of the positions where the list was
-built; they stay valid until an atom has moved by half the skin. At every step the candidates are filtered to those within the
-cutoff, so that the network never computes an edge that it will multiply by zero. The filtered edges are sorted by receiver,
-sender and shift whenever the candidates were built: the same positions give the same edges in the same order.
+Two levels. *Candidates* are all directed pairs (with their image) within cutoff + skin of the positions where the list
+was built; they stay valid until an atom has moved by half the skin. At every step the candidates are filtered to those
+within the cutoff, so that the network never computes an edge that it will multiply by zero. The filtered edges are
+sorted by receiver, sender and shift whenever the candidates were built: the same positions give the same edges in the
+same order.
 
 Positions may lie anywhere (they are wrapped only inside the search). The search looks at all pairs times the images of
 ``image_stencil``: right for cells of any shape and size, and quadratic in the number of atoms.
@@ -39,8 +40,8 @@ def find_candidates(
 ) -> Candidates:
     """All directed pairs nearer than ``reach`` (Å), up to ``capacity`` of them.
 
-    cell: rows are lattice vectors, complete (``structures.cell.complete_cell``). stencil: from ``image_stencil`` for the same
-    reach. Shifts refer to the positions as given, inside the cell or not.
+    cell: rows are lattice vectors, complete (``structures.cell.complete_cell``). stencil: from ``image_stencil`` for
+    the same reach. Shifts refer to the positions as given, inside the cell or not.
     """
     n_atoms = positions.shape[0]
     wraps = jnp.where(pbc, jnp.floor(positions @ jnp.linalg.inv(cell)), 0.0)

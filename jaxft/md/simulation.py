@@ -1,8 +1,8 @@
 """A simulation in progress: R replicas of one composition under one potential, advanced block by block from the host.
 
-``start`` makes it, ``advance`` returns it some steps later together with the frames, ``under`` puts new weights under it.
-Nothing is changed in place. A block whose arrays were too small is thrown away and done again with larger ones, so results
-never contain a step with missing edges.
+``start`` makes it, ``advance`` returns it some steps later together with the frames, ``under`` puts new weights under
+it. Nothing is changed in place. A block whose arrays were too small is thrown away and done again with larger ones, so
+results never contain a step with missing edges.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,10 @@ GRANULARITY = 64
 """Capacities are multiples of this."""
 
 ROOM = 1.04
-"""First capacities over the need of the starting structures, so that thermal motion does not overflow them at once."""
+"""Capacities over the need that was met, so that thermal motion does not overflow them at once."""
+
+CARRIED = ("charge", "multiplicity")
+"""Entries of ``Atoms.info`` that every frame keeps: they belong to the system, not to one geometry."""
 
 
 @dataclass(frozen=True)
@@ -76,21 +79,13 @@ def start(
 ) -> Simulation:
     """Replicas at the given positions with fresh momenta; replica r draws from ``fold_in(key, r)``.
 
-    Raises InputError for unusable structures, elements that the potential lacks, and structures that differ in composition,
-    order of atoms, cell or periodicity.
+    Raises InputError for unusable structures, elements that the potential lacks, constraints (dynamics would not heed
+    them), structures that differ in composition, order of atoms, masses, cell or periodicity, and float64 where JAX has
+    it off.
     """
+    _check(structures)
+    params = cast_parameters(potential.params, dtype)
     template = structures[0]
-    for k, atoms in enumerate(structures):
-        check_structure(atoms, f"starting structure {k}")
-        if not (
-            np.array_equal(atoms.numbers, template.numbers)
-            and np.allclose(atoms.cell.array, template.cell.array, atol=1e-10)
-            and np.array_equal(atoms.pbc, template.pbc)
-        ):
-            raise InputError(
-                f"starting structure {k} differs from the first in atoms, order, cell or periodicity "
-                f"({atoms.get_chemical_formula()} and {template.get_chemical_formula()}); replicas must share all four"
-            )
     reach = potential.cutoff + settings.skin
     cell = complete_cell(template.cell.array, template.pbc, template.positions, 4.0 * reach)
     kT = jnp.full(len(structures), units.KELVIN * settings.temperature, dtype=dtype)
@@ -101,9 +96,9 @@ def start(
     zeros = jnp.zeros(len(structures), dtype=jnp.int32)
     return Simulation(
         network=potential.network,
-        params=cast_parameters(potential.params, dtype),
+        params=params,
         reference_energy=potential.reference_energy(template),
-        template=template.copy(),
+        template=_bare(template),
         settings=settings,
         system=System(
             species=jnp.asarray(species_of(template.numbers, potential.atomic_numbers)),
@@ -143,20 +138,30 @@ def at_temperature(simulation: Simulation, temperature: float) -> Simulation:
     return replace(simulation, drive=Drive(kT, simulation.drive.timestep, simulation.drive.friction))
 
 
-def advance(simulation: Simulation, frames: int) -> tuple[Simulation, Frames]:
-    """Run one block of ``frames × settings.frame_every`` steps; frames come back as NumPy arrays."""
+def advance(simulation: Simulation, frames: int, longest: int | None = None) -> tuple[Simulation, Frames]:
+    """Run one block of ``frames × settings.frame_every`` steps; frames come back as NumPy arrays.
+
+    longest: blocks of up to this many frames share one compiled program (default: ``frames``).
+    """
+    longest = max(frames, longest or 0)
     while True:
-        shape = Shape(simulation.edges, simulation.candidates, frames, simulation.settings.frame_every)
+        shape = Shape(simulation.edges, simulation.candidates, longest, simulation.settings.frame_every)
         replicas, recorded, most = run_block(
-            simulation.network, shape, simulation.params, simulation.system, simulation.drive, simulation.replicas
+            simulation.network,
+            shape,
+            simulation.params,
+            simulation.system,
+            simulation.drive,
+            simulation.replicas,
+            np.int32(frames),
         )
         edges, candidates = (int(n) for n in most)
         if edges <= shape.edges and candidates <= shape.candidates:
-            return replace(simulation, replicas=replicas), jax.tree.map(np.asarray, recorded)
+            return replace(simulation, replicas=replicas), jax.tree.map(lambda all: np.asarray(all)[:frames], recorded)
         simulation = replace(
             simulation,
-            edges=max(simulation.edges, capacity(edges, GRANULARITY)),
-            candidates=max(simulation.candidates, capacity(candidates, GRANULARITY)),
+            edges=_enlarged(simulation.edges, edges),
+            candidates=_enlarged(simulation.candidates, candidates),
         )
 
 
@@ -169,6 +174,42 @@ def to_atoms(template: Atoms, positions: Any, momenta: Any | None = None) -> Ato
     return atoms
 
 
+def _check(structures: Sequence[Atoms]) -> None:
+    if not structures:
+        raise InputError("a simulation needs at least one starting structure, got none")
+    template = structures[0]
+    for k, atoms in enumerate(structures):
+        check_structure(atoms, f"starting structure {k}")
+        if atoms.constraints:
+            raise InputError(
+                f"starting structure {k} has constraints ({type(atoms.constraints[0]).__name__}), which dynamics would "
+                "not heed; remove them"
+            )
+        if not (
+            np.array_equal(atoms.numbers, template.numbers)
+            and np.array_equal(atoms.get_masses(), template.get_masses())
+            and np.allclose(atoms.cell.array, template.cell.array, atol=1e-10)
+            and np.array_equal(atoms.pbc, template.pbc)
+        ):
+            raise InputError(
+                f"starting structure {k} differs from the first in atoms, order, masses, cell or periodicity "
+                f"({atoms.get_chemical_formula()} and {template.get_chemical_formula()}); replicas must share all five"
+            )
+
+
+def _bare(atoms: Atoms) -> Atoms:
+    """Elements, masses, cell, charge, multiplicity: what holds for every frame. A label of the start holds for none."""
+    bare = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    if atoms.has("masses"):
+        bare.set_masses(atoms.get_masses())
+    bare.info = {name: atoms.info[name] for name in CARRIED if name in atoms.info}
+    return bare
+
+
 def _room(structures: Sequence[Atoms], reach: float) -> int:
     need = max(len(find_edges(a.positions, a.cell.array, a.pbc, reach).senders) for a in structures)
     return capacity(int(ROOM * need), GRANULARITY)
+
+
+def _enlarged(now: int, need: int) -> int:
+    return now if need <= now else capacity(int(ROOM * need), GRANULARITY)

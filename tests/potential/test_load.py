@@ -111,7 +111,7 @@ def test_a_truncated_file_is_refused(tmp_path):
     whole = path.read_bytes()
     for length in (10, 400, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
-        with pytest.raises(InputError, match="JSON|ends inside|missing or damaged"):
+        with pytest.raises(InputError, match=r"JSON|ends inside|missing or damaged"):
             read_nqx(path)
 
 

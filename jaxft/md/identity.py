@@ -1,0 +1,66 @@
+"""Which run is this? Hashes that tell one run from every other, so that a file is never continued by another run.
+
+They cover what decides a trajectory: network, parameters and reference energy; settings; atoms, cell, starting
+positions and random keys; temperature, timestep, friction. Momenta are left out: they follow from the rest, and another
+machine may round them otherwise.
+"""
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxft.md.simulation import Simulation
+
+
+def identity_of(simulation: Simulation) -> dict[str, Any]:
+    """Plain JSON that is equal for equal runs; ``simulation`` as the run begins."""
+    replicas, drive, template = simulation.replicas, simulation.drive, simulation.template
+    network = simulation.network
+    fields = {f.name: repr(getattr(network, f.name)) for f in dataclasses.fields(network) if f.name not in _FLAX}
+    return {
+        "network": f"{type(network).__name__} {json.dumps(fields, sort_keys=True)}",
+        "parameters": _hash([*jax.tree.leaves(simulation.params), simulation.reference_energy]),
+        "settings": dataclasses.asdict(simulation.settings),
+        "atoms": _hash([template.numbers, template.get_masses(), template.cell.array, template.pbc]),
+        "start": _hash(
+            [
+                replicas.dynamics.position,
+                jax.random.key_data(replicas.dynamics.rng),
+                replicas.steps,
+                replicas.status,
+                drive.kT,
+                drive.timestep,
+                drive.friction,
+            ]
+        ),
+        "dtype": str(replicas.dynamics.position.dtype),
+    }
+
+
+def first_difference(found: dict[str, Any], expected: dict[str, Any]) -> str | None:
+    """``name was x, is now y`` of the first entry in which two identities differ, or None."""
+    for name, now in expected.items():
+        if found.get(name) != now:
+            return f"{name} was {found.get(name)!r}, is now {now!r}"
+    return None
+
+
+def digest(identity: dict[str, Any]) -> str:
+    """SHA-256 of an identity."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+_FLAX = ("parent", "name")
+"""Fields of every flax module that say where it stands, not what it computes."""
+
+
+def _hash(arrays: list[Any]) -> str:
+    sha = hashlib.sha256()
+    for array in map(np.asarray, arrays):
+        sha.update(f"{array.dtype.str} {array.shape}".encode())
+        sha.update(np.ascontiguousarray(array).tobytes())
+    return sha.hexdigest()

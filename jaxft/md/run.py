@@ -1,0 +1,226 @@
+"""The host loop of dynamics: block after block, frames into files, a checkpoint behind them, and resuming after a kill.
+
+A run of n frames is cut into blocks at places that depend on nothing but ``block_frames``, so a run that was
+interrupted computes the same blocks as one that was not and, on a CPU, ends with the same bits. Frames are on the disk
+before the checkpoint that counts them.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxft import units
+from jaxft.errors import InputError
+from jaxft.md.block import COMPILATIONS, Frames
+from jaxft.md.checkpoint import restore, save_checkpoint
+from jaxft.md.guards import describe
+from jaxft.md.h5md import Layout, create, flush_to_disk, forget_frames, open_file, read_layout, trim, write_frames
+from jaxft.md.identity import digest, identity_of
+from jaxft.md.simulation import Simulation, advance
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is, after each block.
+
+    frames, n_frames  recorded so far, and wanted
+    steps             done by each running replica since ``start``
+    ns_per_day        of one replica, over the last block (the first one includes compiling)
+    running           how many replicas still run
+    temperature       kinetic, in K, mean over the running replicas and the frames of the block; NaN where none runs
+    energy_per_atom   potential energy in eV, reference energies included, likewise
+    """
+
+    frames: int
+    n_frames: int
+    steps: int
+    ns_per_day: float
+    running: int
+    temperature: float
+    energy_per_atom: float
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why a replica stopped, and its last good state's step and time (fs), counted since ``start``."""
+
+    reason: str
+    step: int
+    time_fs: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run.
+
+    simulation    the state at its end
+    stops         per replica, None where it ran to the end
+    valid_frames  per replica, how many frames were recorded while it ran; later ones repeat its last good state
+    n_frames      frames in each trajectory
+    compilations  blocks compiled by this call
+    wall_s        duration of this call in s
+    """
+
+    simulation: Simulation
+    stops: tuple[Stop | None, ...]
+    valid_frames: tuple[int, ...]
+    n_frames: int
+    compilations: int
+    wall_s: float
+
+
+def run(
+    simulation: Simulation,
+    n_frames: int,
+    *,
+    checkpoint: Path | None = None,
+    trajectories: Sequence[Path] | None = None,
+    block_frames: int = 25,
+    checkpoint_every_s: float = 0.0,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Outcome:
+    """Run until ``n_frames`` are recorded or all replicas have stopped.
+
+    simulation          as the run begins, also where it goes on from a checkpoint
+    checkpoint          where the state is kept; if it exists the run goes on from it, and returns at once if it had
+                        ended
+    trajectories        one file per replica; None: frames are not kept
+    block_frames        frames per compiled block
+    checkpoint_every_s  s between checkpoints; 0: after every block. There is always one at the end
+
+    Raises InputError where checkpoint or trajectories belong to another run.
+    """
+    began, compiled = time.perf_counter(), COMPILATIONS.total()
+    identity = {**identity_of(simulation), "n_frames": n_frames, "block_frames": block_frames}
+    paths = _check(simulation, n_frames, block_frames, trajectories)
+    now, done = simulation, 0
+    if checkpoint is not None and Path(checkpoint).exists():
+        now, done = restore(simulation, checkpoint, identity)
+    _prepare(paths, _layout(simulation, n_frames, digest(identity)), done)
+
+    saved = time.perf_counter()
+    # at least one block, so that every trajectory has a frame
+    while done < n_frames and (done == 0 or (now.status == 0).any()):
+        count = min(block_frames, n_frames - done)
+        block_began = time.perf_counter()
+        now, frames = advance(now, count, longest=block_frames)
+        for replica, path in enumerate(paths):
+            write_frames(path, done, _columns(now, frames, replica))
+        done += count
+        ended = done == n_frames or not (now.status == 0).any()
+        if checkpoint is not None and (ended or time.perf_counter() - saved >= checkpoint_every_s):
+            for path in paths:
+                flush_to_disk(path)
+            save_checkpoint(checkpoint, now, done, identity)
+            saved = time.perf_counter()
+        if on_progress is not None:
+            on_progress(_progress(now, frames, done, n_frames, time.perf_counter() - block_began))
+    for path in paths:
+        trim(path, done)
+    return Outcome(
+        simulation=now,
+        stops=tuple(_stop(now, replica) for replica in range(now.n_replicas)),
+        valid_frames=_valid_frames(simulation, now),
+        n_frames=done,
+        compilations=COMPILATIONS.total() - compiled,
+        wall_s=time.perf_counter() - began,
+    )
+
+
+def _check(
+    simulation: Simulation, n_frames: int, block_frames: int, trajectories: Sequence[Path] | None
+) -> tuple[Path, ...]:
+    if n_frames < 1 or block_frames < 1:
+        raise InputError(f"a run needs at least one frame, and one per block; got {n_frames} and {block_frames}")
+    paths = tuple(Path(path) for path in trajectories or ())
+    if trajectories is not None and len(set(paths)) != simulation.n_replicas:
+        raise InputError(f"{simulation.n_replicas} replicas need as many trajectory files, got {len(set(paths))}")
+    return paths
+
+
+def _layout(simulation: Simulation, n_frames: int, identity: str) -> Layout:
+    every = simulation.settings.frame_every
+    return Layout(
+        template=simulation.template,
+        n_frames=n_frames,
+        first_step=int(np.max(simulation.replicas.steps)) + every,
+        frame_every=every,
+        timestep_fs=simulation.settings.timestep_fs,
+        identity=identity,
+    )
+
+
+def _prepare(paths: Sequence[Path], layout: Layout, done: int) -> None:
+    """Files with space for all frames, ``done`` of them written. A file of another run is never touched."""
+    space = {path: _space(path, layout.identity, done) for path in paths}
+    for path in paths:
+        if done == 0:
+            create(path, layout)
+        elif space[path] > done:
+            forget_frames(path, done)
+
+
+def _space(path: Path, identity: str, done: int) -> int:
+    """How many frames fit into a file that must hold ``done`` already; 0 where there is none yet."""
+    if not path.exists() and done == 0:
+        return 0
+    if not path.exists():
+        raise InputError(
+            f"{path} is missing, but its checkpoint counts {done} frames; put it back, or remove the checkpoint"
+        )
+    with open_file(path) as file:
+        found = read_layout(file)
+    if found.identity != identity:
+        raise InputError(f"{path} belongs to another run; choose another path, or remove it")
+    if found.n_frames < done:
+        raise InputError(
+            f"{path} has {found.n_frames} frames, but its checkpoint counts {done}; remove both to begin anew"
+        )
+    return found.n_frames
+
+
+def _columns(simulation: Simulation, frames: Frames, replica: int) -> dict[str, Any]:
+    """A block of one replica as the trajectory file wants it: Å, Å/fs, eV with reference energies in float64."""
+    momenta = np.asarray(frames.momenta[:, replica], dtype=np.float64)
+    masses = simulation.template.get_masses()[:, None]
+    return {
+        "positions": frames.positions[:, replica],
+        "velocities": momenta / masses * units.FEMTOSECOND,
+        "energies": np.asarray(frames.energy[:, replica], dtype=np.float64) + simulation.reference_energy,
+        "kinetic": frames.kinetic[:, replica],
+        "steps": frames.steps[:, replica],
+        "status": frames.status[:, replica],
+    }
+
+
+def _progress(simulation: Simulation, frames: Frames, done: int, n_frames: int, wall_s: float) -> Progress:
+    running = simulation.status == 0
+    n_atoms, settings = len(simulation.template), simulation.settings
+    fs = len(frames.energy) * settings.frame_every * settings.timestep_fs
+    some = running.any()
+    kinetic = float(np.mean(frames.kinetic[:, running], dtype=np.float64)) if some else math.nan
+    energy = float(np.mean(frames.energy[:, running], dtype=np.float64)) if some else math.nan
+    return Progress(
+        frames=done,
+        n_frames=n_frames,
+        steps=int(np.max(simulation.replicas.steps)),
+        ns_per_day=fs * 1.0e-6 * 86400.0 / wall_s,
+        running=int(running.sum()),
+        temperature=kinetic / (1.5 * n_atoms * units.KELVIN),
+        energy_per_atom=(energy + simulation.reference_energy) / n_atoms,
+    )
+
+
+def _stop(simulation: Simulation, replica: int) -> Stop | None:
+    status, step = int(simulation.status[replica]), int(simulation.replicas.steps[replica])
+    return Stop(describe(status), step, step * simulation.settings.timestep_fs) if status else None
+
+
+def _valid_frames(begun: Simulation, now: Simulation) -> tuple[int, ...]:
+    steps = np.asarray(now.replicas.steps) - np.asarray(begun.replicas.steps)
+    return tuple(int(n) for n in steps // begun.settings.frame_every)

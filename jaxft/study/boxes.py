@@ -1,0 +1,105 @@
+"""Starting boxes: packed (or rattled from a given structure), relaxed, and equilibrated under the base potential.
+
+Boxes for sampling and boxes for tests come from different seeds and never meet: no test starts from a training frame.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import numpy as np
+from ase import Atoms
+from ase.io import read
+from ase.optimize import FIRE
+
+from jaxft.errors import InputError
+from jaxft.md.run import run
+from jaxft.md.simulation import start
+from jaxft.potential.potential import Potential
+from jaxft.records import write_text
+from jaxft.structures.checks import check_structure
+from jaxft.structures.extxyz import format_frame, read_frames
+from jaxft.structures.pack import pack
+from jaxft.study.settings import StudySettings, SystemSettings
+
+PURPOSES = ("sampling", "test")
+RELAX_STEPS = 200
+RELAX_FORCE = 0.5
+"""eV/Å; a liquid needs no minimum, only no overlaps."""
+
+RATTLE = 0.05
+"""Å, standard deviation of what makes boxes from one given structure differ."""
+
+
+def packed_box(system: SystemSettings, seed: int) -> Atoms:
+    """One box of the system. A given structure is rattled, so that boxes of different seeds differ."""
+    if system.composition is not None:
+        assert system.density_g_cm3 is not None
+        return pack(system.composition, system.density_g_cm3, seed=seed)
+    assert system.structure is not None
+    atoms = read_structure(system.structure)
+    atoms.positions += np.random.default_rng(seed).normal(scale=RATTLE, size=atoms.positions.shape)
+    return atoms
+
+
+def read_structure(path: Path) -> Atoms:
+    """A structure from any file that ASE reads. Raises InputError where it can't be read or used."""
+    if not path.is_file():
+        raise InputError(f"system.structure: {path} does not exist; expected a structure file that ASE reads")
+    try:
+        atoms = read(path)
+    except (ValueError, OSError, KeyError, IndexError, AssertionError) as error:
+        raise InputError(f"system.structure: {path} can't be read ({error}); expected a file that ASE reads") from error
+    assert isinstance(atoms, Atoms)
+    check_structure(atoms, str(path))
+    return Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+
+
+def relax(potential: Potential, atoms: Atoms, dtype: str) -> Atoms:
+    """Take the overlaps out of a packed box (ASE's FIRE, at most RELAX_STEPS steps)."""
+    atoms = atoms.copy()
+    atoms.calc = potential.calculator(dtype)
+    with FIRE(atoms, logfile=None, maxstep=0.1) as fire:
+        fire.run(fmax=RELAX_FORCE, steps=RELAX_STEPS)
+    atoms.calc = None
+    return atoms
+
+
+def prepare_boxes(
+    settings: StudySettings,
+    base: Potential,
+    purpose: str,
+    paths: list[Path],
+    checkpoint: Path,
+    on_progress: Callable[..., None] | None = None,
+) -> list[Atoms]:
+    """Boxes for one purpose, from disk where they are there already.
+
+    Box k depends on (study seed, purpose, k) alone. All boxes of a purpose are equilibrated side by side. Raises InputError
+    where the base potential can't hold a box together, which says that it is no base for this system.
+    """
+    if all(path.exists() for path in paths):
+        return [read_frames(path)[0] for path in paths]
+    seeds = np.random.SeedSequence([settings.seed, PURPOSES.index(purpose)]).generate_state(len(paths))
+    boxes = [relax(base, packed_box(settings.system, int(seed)), settings.precision) for seed in seeds]
+    key = jax.random.fold_in(jax.random.key(settings.seed), 1 + PURPOSES.index(purpose))
+    simulation = start(base, boxes, settings.md, key, dtype=settings.precision)
+    outcome = run(
+        simulation,
+        settings.frames(settings.start_ps),
+        checkpoint=checkpoint,
+        trajectories=None,
+        on_progress=on_progress,
+    )
+    for k, stop in enumerate(outcome.stops):
+        if stop is not None:
+            raise InputError(
+                f"{purpose} box {k} was stopped after {stop.time_fs:.0f} fs of equilibration under the base potential: "
+                f"{stop.reason}; the base does not hold this system together at {settings.md.temperature:g} K. "
+                "Check composition, density and timestep, or choose another base"
+            )
+    for k, path in enumerate(paths):
+        box = outcome.simulation.atoms(k)
+        plain = Atoms(box.numbers, box.positions, cell=box.cell, pbc=box.pbc)
+        write_text(path, format_frame(plain, {}, {}, {}))
+    return [read_frames(path)[0] for path in paths]

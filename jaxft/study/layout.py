@@ -1,0 +1,50 @@
+"""The run folder: where everything of a study lies. The only place that knows file names.
+
+config.yaml  record.json  labels.db  log.txt  checkpoints/  start/
+naive/  periodic/   trajectories/*.h5md  datasets/NAME.extxyz  models/NAME/
+evaluation/         trajectories/*.h5md  residuals.json
+report/             index.html  figures/*.png  *.csv
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths inside one run folder."""
+
+    root: Path
+
+    @property
+    def record(self) -> Path:
+        """Versions, hardware, seeds, timings: everything that may differ between equal runs."""
+        return self.root / "record.json"
+
+    @property
+    def residuals(self) -> Path:
+        """Residual series and scores of all models."""
+        return self.root / "evaluation" / "residuals.json"
+
+    def start_box(self, purpose: str, number: int) -> Path:
+        """A packed, relaxed and equilibrated box: for ``sampling`` or for ``test``."""
+        return self.root / "start" / f"{purpose}-{number}.extxyz"
+
+    def trajectories(self, room: str, leg: str, replicas: int) -> list[Path]:
+        """H5MD files of a leg, one for each replica."""
+        folder = self.root / room / "trajectories"
+        if replicas == 1:
+            return [folder / f"{leg}.h5md"]
+        return [folder / f"{leg}-{k}.h5md" for k in range(replicas)]
+
+    def checkpoint(self, name: str) -> Path:
+        """State of a leg or a fine-tune in progress."""
+        return self.root / "checkpoints" / f"{name}.safetensors"
+
+    def dataset(self, strategy: str, model: str) -> Path:
+        """Labelled structures that a model was trained on."""
+        return self.root / strategy / "datasets" / f"{model}.extxyz"
+
+    def model(self, strategy: str, model: str) -> Path:
+        """Folder of a fine-tuned potential."""
+        return self.root / strategy / "models" / model

@@ -1,0 +1,41 @@
+"""What a study would cost, counted before anything is run: steps of dynamics, updates, labels for training and for evaluation."""
+
+from dataclasses import dataclass
+
+from jaxft.study.settings import StudySettings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Counts of one study, all arms together.
+
+    models             tested models, the base among them
+    training_labels    bought for training, if none is refused
+    evaluation_labels  bought for tests
+    md_steps           steps of one trajectory, replicas counted each
+    updates            parameter updates
+    """
+
+    models: int
+    training_labels: int
+    evaluation_labels: int
+    md_steps: int
+    updates: int
+
+
+def plan(settings: StudySettings) -> Plan:
+    """Count what the study will do."""
+    arms, rounds = len(settings.strategies), len(settings.budgets)
+    models = arms * rounds + 1
+    per_frame = settings.md.frame_every
+    per_seed = max(1, settings.evaluation.labels_per_model // settings.evaluation.seeds)
+    start = settings.frames(settings.start_ps) * (settings.replicas + settings.evaluation.seeds)
+    one_round = settings.frames(settings.equilibrate_ps) + settings.frames(settings.produce_ps)
+    one_test = settings.frames(settings.equilibrate_ps) + settings.frames(settings.evaluation.test_ps)
+    return Plan(
+        models=models,
+        training_labels=arms * settings.budgets[-1],
+        evaluation_labels=models * settings.evaluation.seeds * per_seed,
+        md_steps=per_frame * (start + arms * rounds * one_round + models * settings.evaluation.seeds * one_test),
+        updates=arms * rounds * settings.finetune.updates,
+    )

@@ -1,0 +1,106 @@
+"""Settings of a whole study: one frozen record made of the rooms' own, built by the command line from one YAML."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jaxft.errors import InputError
+from jaxft.finetune.settings import FinetuneSettings
+from jaxft.labels.reference import ReferenceSettings
+from jaxft.labels.validity import LabelLimits
+from jaxft.md.settings import MDSettings
+
+STRATEGIES = ("naive", "periodic")
+
+
+@dataclass(frozen=True)
+class SystemSettings:
+    """What is simulated: a composition packed at a density (g/cm³), or a starting structure from a file."""
+
+    composition: Mapping[str, int] | None = None
+    density_g_cm3: float | None = None
+    structure: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.composition is None) == (self.structure is None):
+            raise InputError("system needs either composition (with density_g_cm3) or structure, not both")
+        if self.composition is not None and self.density_g_cm3 is None:
+            raise InputError("system.composition needs system.density_g_cm3 (g/cm³), for example 1.3")
+        if self.density_g_cm3 is not None and not self.density_g_cm3 > 0.0:
+            raise InputError(f"system.density_g_cm3 must be positive, got {self.density_g_cm3}")
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """Test dynamics of each model: labels in all, length in ps after equilibration, independent seeds."""
+
+    labels_per_model: int = 20
+    test_ps: float = 5.0
+    seeds: int = 3
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """One study. ``equilibrate_ps`` and ``produce_ps`` are those of a round of the periodic strategy; the replicas of the
+    naive one share the same totals.
+
+    start_ps          equilibration of each packed box under the base before any strategy begins
+    workers           label processes
+    store             label store; a relative path is inside the run folder
+    accept_versions   other versions of the reference program whose labels may be used
+    demonstration     the report says "demonstration, not evidence"
+    """
+
+    system: SystemSettings
+    base: str
+    head: str | None
+    reference: ReferenceSettings
+    limits: LabelLimits
+    md: MDSettings
+    equilibrate_ps: float
+    produce_ps: float
+    start_ps: float
+    strategies: tuple[str, ...]
+    budgets: tuple[int, ...]
+    replicas: int
+    finetune: FinetuneSettings
+    evaluation: EvaluationSettings
+    workers: int
+    store: Path
+    accept_versions: tuple[str, ...]
+    seed: int
+    precision: str
+    demonstration: bool
+    configuration: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if not self.budgets or list(self.budgets) != sorted(set(self.budgets)) or self.budgets[0] < 1:
+            raise InputError(f"budgets must be positive and increasing, got {list(self.budgets)}")
+        unknown = [name for name in self.strategies if name not in STRATEGIES]
+        if unknown or not self.strategies or len(set(self.strategies)) != len(self.strategies):
+            raise InputError(
+                f"strategies must be different names out of {', '.join(STRATEGIES)}, got {list(self.strategies)}"
+            )
+        for name, value in (
+            ("md.equilibrate_ps", self.equilibrate_ps),
+            ("md.produce_ps", self.produce_ps),
+            ("md.start_ps", self.start_ps),
+            ("evaluation.test_ps", self.evaluation.test_ps),
+        ):
+            if not value > 0.0:
+                raise InputError(f"{name} must be positive, got {value}")
+        for name, count in (
+            ("naive.replicas", self.replicas),
+            ("evaluation.seeds", self.evaluation.seeds),
+            ("evaluation.labels_per_model", self.evaluation.labels_per_model),
+            ("labels.workers", self.workers),
+        ):
+            if count < 1:
+                raise InputError(f"{name} must be at least 1, got {count}")
+        if self.precision not in ("float32", "float64"):
+            raise InputError(f"precision must be float32 or float64, got {self.precision!r}")
+
+    def frames(self, picoseconds: float) -> int:
+        """How many frames a duration holds, at least 1."""
+        return max(1, round(picoseconds * 1000.0 / (self.md.timestep_fs * self.md.frame_every)))

@@ -1,0 +1,113 @@
+"""Test dynamics: every model runs on its own from the same held-out boxes and velocity seeds, and the reference says how right.
+
+A test has as many seeds as there are test boxes, side by side as replicas. Frames at even spacing after equilibration are
+labelled. A guard ends that seed; what came before it counts (protocol 4 and 5).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from ase import Atoms
+
+from jaxft.analysis.model_test import ModelTest, SeedTest, Stop, label_arrays
+from jaxft.finetune.offset import CompositionOffset, fit_offset
+from jaxft.md.run import Outcome
+from jaxft.md.simulation import start
+from jaxft.md.trajectory import read_trajectory
+from jaxft.potential.evaluate import Evaluator
+from jaxft.potential.potential import Potential
+from jaxft.strategies.bench import Model
+from jaxft.structures.dataset import LabelledStructure
+from jaxft.study.bench import named_key, run_with_bar
+from jaxft.study.labelled import LabelDesk
+from jaxft.study.layout import Layout
+from jaxft.study.progress import Progress
+from jaxft.study.settings import StudySettings
+
+
+def base_with_offset(base: Potential, data: Sequence[LabelledStructure], precision: str) -> Model:
+    """The unmodified base as a model of its own: base plus the offset fitted to the smallest budget's labels."""
+    evaluate = Evaluator(base, dtype=precision)
+    differences = np.array([d.energy - evaluate(d.atoms).energy for d in data])
+    offset = fit_offset([d.atoms for d in data], differences)
+    return Model("base", "base", len(data), "base", offset.apply(base), offset, data)
+
+
+def run_test(
+    model: Model,
+    boxes: Sequence[Atoms],
+    settings: StudySettings,
+    layout: Layout,
+    desk: LabelDesk,
+    progress: Progress,
+) -> ModelTest:
+    """Run and label one model's test. Everything is on disk: called again it reads back."""
+    name = f"test-{model.name}"
+    first = settings.frames(settings.equilibrate_ps)
+    length = settings.frames(settings.evaluation.test_ps)
+    # one key for all models: the same velocities and the same noise for the same seed
+    simulation = start(model.potential, boxes, settings.md, named_key(settings.seed, "test"), settings.precision)
+    paths = layout.trajectories("evaluation", model.name, len(boxes))
+    outcome = run_with_bar(progress, layout, name, simulation, first + length, paths)
+    picks = [_picks(valid - first, length, settings) for valid in outcome.valid_frames]
+    trajectories = [read_trajectory(path, n_frames=v) for path, v in zip(paths, outcome.valid_frames, strict=True)]
+    frames = [[t.to_atoms(first + k) for k in chosen] for t, chosen in zip(trajectories, picks, strict=True)]
+    flat = [atoms for of_seed in frames for atoms in of_seed]
+    with progress.task(f"labels {name}", len(flat), "labels") as task:
+        entries = iter(
+            desk.entries(flat, lambda now: task.update(now.done, f"{now.failed} failed" if now.failed else ""))
+        )
+
+    evaluate = Evaluator(model.potential, dtype=settings.precision)
+    spacing = settings.md.timestep_fs * settings.md.frame_every
+    seeds = []
+    for k, (trajectory, chosen) in enumerate(zip(trajectories, picks, strict=True)):
+        results = [evaluate(atoms) for atoms in frames[k]]
+        energies, forces, failures = label_arrays([next(entries) for _ in chosen], len(boxes[0]))
+        seeds.append(
+            SeedTest(
+                seed=k,
+                times_fs=(np.array(chosen, dtype=np.float64) + 1.0) * spacing,
+                model_energies=np.array([r.energy for r in results]),
+                reference_energies=energies,
+                model_forces=np.array([r.forces for r in results]).reshape(-1, len(boxes[0]), 3),
+                reference_forces=forces,
+                failures=failures,
+                dense_times_fs=(np.arange(len(trajectory.energies) - first, dtype=np.float64) + 1.0) * spacing,
+                dense_energies=np.asarray(trajectory.energies[first:], dtype=np.float64),
+                stopped=_stop(outcome, k, first * spacing),
+                length_fs=length * spacing,
+            )
+        )
+    return ModelTest(
+        name=model.name,
+        strategy=model.strategy,
+        budget=model.budget,
+        numbers=np.asarray(boxes[0].numbers),
+        temperature=settings.md.temperature,
+        offset_standard_error=_per_atom(model.offset, boxes[0]),
+        training_residuals=_training_residuals(model, settings.precision),
+        seeds=tuple(seeds),
+    )
+
+
+def _picks(available: int, length: int, settings: StudySettings) -> list[int]:
+    """Frames to label: an even grid over the whole test, of which a stopped seed reaches only the first part."""
+    per_seed = max(1, settings.evaluation.labels_per_model // settings.evaluation.seeds)
+    grid = np.ceil(np.linspace(0, length, min(per_seed, length) + 1)[1:]).astype(int) - 1
+    return [int(k) for k in grid if k < available]
+
+
+def _stop(outcome: Outcome, replica: int, equilibration_fs: float) -> Stop | None:
+    stop = outcome.stops[replica]
+    return None if stop is None else Stop(max(0.0, stop.time_fs - equilibration_fs), stop.reason)
+
+
+def _per_atom(offset: CompositionOffset, atoms: Atoms) -> float | None:
+    error = offset.standard_error(atoms.numbers)
+    return None if error is None else error / len(atoms)
+
+
+def _training_residuals(model: Model, precision: str) -> np.ndarray:
+    evaluate = Evaluator(model.potential, dtype=precision)
+    return np.array([(evaluate(d.atoms).energy - d.energy) / len(d.atoms) for d in model.data])

@@ -1,0 +1,145 @@
+"""The whole study, small but real: bundled potential, GFN1-xTB, four waters; finished once, killed often, equal bytes."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+STUDY = """
+system: {composition: {H2O: 4}, density_g_cm3: 1.0}
+base: cobalt-mini
+labels: {workers: 1}
+md: {temperature: 300, friction_per_ps: 5.0, start_ps: 0.02, equilibrate_ps: 0.02, produce_ps: 0.04, frame_every: 4}
+budgets: [2, 4]
+naive: {replicas: 2}
+finetune: {updates: 20, batch_size: 2, learning_rate: 1.0e-3}
+evaluation: {labels_per_model: 4, test_ps: 0.04, seeds: 2}
+demonstration: true
+"""
+
+
+def command(config: Path, folder: Path) -> list[str]:
+    return [sys.executable, "-m", "jaxft", "run", str(config), "-o", str(folder)]
+
+
+def results(folder: Path) -> dict[str, str]:
+    """Hashes of all result files: everything but records of times and machines, the label store and checkpoints."""
+    skipped = {"record.json", "log.txt", "labels.db", "labels.db-wal", "labels.db-shm"}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in skipped and path.parent.name != "checkpoints"
+    }
+
+
+@pytest.fixture(scope="module")
+def environment():
+    return {**os.environ, "JAX_ENABLE_X64": "0", "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    path = tmp_path_factory.mktemp("study") / "study.yaml"
+    path.write_text(STUDY)
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(study, environment):
+    folder = study.parent / "undisturbed"
+    done = subprocess.run(command(study, folder), env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_it_ends_in_scores_of_every_model_and_a_report(undisturbed):
+    folder, printed = undisturbed
+    record = json.loads((folder / "evaluation" / "residuals.json").read_text())
+    assert [model["name"] for model in record["models"]] == ["base", "N-2pts", "N-4pts", "FT1", "FT2"]
+    for model in record["models"]:
+        assert len(model["seeds"]) == 2
+    assert "demonstration, not evidence" in printed
+    assert (folder / "report" / "index.html").read_text().count("<img") >= 2
+    assert (folder / "report" / "figures" / "residuals.png").stat().st_size > 10_000
+
+
+def test_lineage_and_data_of_every_model_are_kept(undisturbed):
+    folder, _ = undisturbed
+    for strategy, name, parent in (
+        ("naive", "N-4pts", "base"),
+        ("periodic", "FT1", "base"),
+        ("periodic", "FT2", "FT1"),
+    ):
+        provenance = json.loads((folder / strategy / "models" / name / "config.json").read_text())["provenance"]
+        assert provenance["parent"] == parent
+        assert (folder / strategy / "datasets" / f"{name}.extxyz").read_text().count("REF_energy") in (2, 4)
+
+
+def test_a_finished_run_says_so_and_changes_nothing(undisturbed, study, environment):
+    folder, _ = undisturbed
+    before = results(folder)
+    done = subprocess.run(command(study, folder), env=environment, capture_output=True, text=True, check=True)
+    assert "finished; nothing to do" in done.stdout
+    assert results(folder) == before
+
+
+def test_killed_at_any_moment_it_ends_in_the_same_bytes(undisturbed, study, environment):
+    folder = study.parent / "killed"
+    kills = 0
+    for patience in (9.0, 14.0, 20.0, 600.0):
+        with (study.parent / "errors.txt").open("w") as errors:
+            process = subprocess.Popen(
+                command(study, folder), env=environment, stdout=subprocess.DEVNULL, stderr=errors
+            )
+            began = time.monotonic()
+            while process.poll() is None and time.monotonic() - began < patience:
+                time.sleep(0.05)
+            killed = process.poll() is None
+            if killed:
+                process.send_signal(signal.SIGKILL)
+            process.wait()
+        if not killed:
+            break
+        kills += 1
+    assert process.returncode == 0, (study.parent / "errors.txt").read_text()
+    assert kills >= 1
+    assert results(folder) == results(undisturbed[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("seed: 1", "another configuration (differs in seed)"),
+        ("base: nowhere", "no potential 'nowhere'"),
+        ("reference: {settings: {method: GFN9}}", "GFN9"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_touched(undisturbed, study, environment, change, words, tmp_path):
+    folder = undisturbed[0] if change.startswith("seed") else tmp_path / "out"
+    config = tmp_path / "study.yaml"
+    name = change.split(":")[0]
+    kept = [line for line in STUDY.splitlines() if not line.startswith(name + ":")]
+    config.write_text("\n".join([*kept, change]))
+    before = results(folder) if folder.exists() else None
+    done = subprocess.run(command(config, folder), env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert words in done.stderr
+    assert (results(folder) if folder.exists() else None) == before
+
+
+def test_an_element_that_the_base_lacks_is_named(study, environment, tmp_path):
+    config = tmp_path / "study.yaml"
+    config.write_text(STUDY.replace("{H2O: 4}", "{H2O: 4, KCl: 1}"))
+    done = subprocess.run(
+        command(config, tmp_path / "out"), env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "does not know K" in done.stderr
+    assert not (tmp_path / "out").exists()
