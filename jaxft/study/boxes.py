@@ -81,7 +81,13 @@ def prepare_boxes(
     if all(path.exists() for path in paths):
         return [read_frames(path)[0] for path in paths]
     seeds = np.random.SeedSequence([settings.seed, PURPOSES.index(purpose)]).generate_state(len(paths))
-    boxes = [relax(base, packed_box(settings.system, int(seed)), settings.precision) for seed in seeds]
+    boxes = []
+    for path, seed in zip(paths, seeds, strict=True):
+        # on disk before the dynamics begins: a resumed run must start from the very same positions on any hardware
+        relaxed = path.with_name(f"{path.stem}-relaxed.extxyz")
+        if not relaxed.exists():
+            _write_box(relaxed, relax(base, packed_box(settings.system, int(seed)), settings.precision))
+        boxes.append(read_frames(relaxed)[0])
     key = jax.random.fold_in(jax.random.key(settings.seed), 1 + PURPOSES.index(purpose))
     simulation = start(base, boxes, settings.md, key, dtype=settings.precision)
     outcome = run(
@@ -99,7 +105,9 @@ def prepare_boxes(
                 "Check composition, density and timestep, or choose another base"
             )
     for k, path in enumerate(paths):
-        box = outcome.simulation.atoms(k)
-        plain = Atoms(box.numbers, box.positions, cell=box.cell, pbc=box.pbc)
-        write_text(path, format_frame(plain, {}, {}, {}))
+        _write_box(path, outcome.simulation.atoms(k))
     return [read_frames(path)[0] for path in paths]
+
+
+def _write_box(path: Path, box: Atoms) -> None:
+    write_text(path, format_frame(Atoms(box.numbers, box.positions, cell=box.cell, pbc=box.pbc), {}, {}, {}))
