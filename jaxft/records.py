@@ -7,28 +7,28 @@ at any instant leaves the old file or the new one.
 
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from jaxft.errors import InputError
 
+PARTIAL = ".part"
+"""Ending of a file that is being written; its name begins with a dot."""
+
 
 def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
     """Call ``write`` with a temporary path in the folder of ``path``, then move the result into place."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    # one name for all attempts: what a killed one left is overwritten by the next, and never piles up
+    temporary = path.with_name(f".{path.name}{PARTIAL}")
+    temporary.unlink(missing_ok=True)
     try:
+        temporary.touch()
         write(temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
         _sync_folder(path.parent)
     finally:

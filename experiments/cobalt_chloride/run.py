@@ -24,5 +24,5 @@ from jaxft.study.run import run_study
 
 console = Console()
 with TerminalProgress(console, folder / "log.txt") as progress:
-    report = run_study(settings_from(configuration, here), folder, progress)
-console.print(terminal_table(report.result))
+    outcome = run_study(settings_from(configuration, here), folder, progress)
+console.print(terminal_table(outcome.report.result))

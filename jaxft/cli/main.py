@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 a bug of ours; 2 bad input, nothing touched; 3 finished, b
 
 import os
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +23,9 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="Potentials by name.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+
+SOME_FAILED = 3
+INTERRUPTED = 130
 
 Config = Annotated[Path, typer.Argument(help="YAML configuration", show_default=False)]
 
@@ -42,20 +46,29 @@ def run(
     settings = settings_from(configuration, config.parent)
     root = output or Path("runs") / config.stem
 
-    from jaxft.report.tables import terminal_table
-    from jaxft.study.layout import Layout
-    from jaxft.study.run import is_finished, run_study
-
     console = Console(soft_wrap=True)
-    if is_finished(Layout(root), settings):
-        console.print(
-            f"{root} is finished; nothing to do. Its report: {root / 'report' / 'index.html'}", highlight=False
-        )
+    from jaxft.study.layout import Layout
+    from jaxft.study.record import is_finished
+
+    if is_finished(Layout(root), settings.configuration):
+        page = root / "report" / "index.html"
+        console.print(f"{root} is finished; nothing to do. Its report: {page}", highlight=False)
         return
+
+    from jaxft.report.tables import terminal_table
+    from jaxft.study.run import run_study
+
     with TerminalProgress(console, root / "log.txt") as progress:
-        made = run_study(settings, root, progress)
-    console.print(terminal_table(made.result))
-    console.print(f"report: {made.page}", highlight=False)
+        outcome = run_study(settings, root, progress)
+    console.print(terminal_table(outcome.report.result))
+    for failure in outcome.failures:
+        console.print(f"not finished: {failure}", highlight=False, style="bold red")
+    if outcome.unlabelled or outcome.stopped:
+        text = f"{outcome.unlabelled} evaluation labels failed, guards ended {outcome.stopped} test runs"
+        console.print(text, highlight=False)
+    console.print(f"report: {outcome.report.page}", highlight=False)
+    if outcome.failures or outcome.unlabelled or outcome.stopped:
+        raise typer.Exit(SOME_FAILED)
 
 
 @app.command()
@@ -165,23 +178,36 @@ def main() -> None:
     """Entry point: run a command, and turn what goes wrong into one line and an exit code."""
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
-    except typer.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
-        errors.print("interrupted; the same command goes on from here")
-        sys.exit(130)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
     except InputError as error:
         errors.print(f"error: {error}", markup=False)
         sys.exit(2)
+    except OSError as error:
+        # a full disk, a folder that may not be written, a file where a folder should be: nothing that code can mend
+        errors.print(f"error: {error.strerror or error}: {error.filename or 'no file named'}", markup=False)
+        sys.exit(2)
     except Exception as error:  # noqa: BLE001 - the last door: say one line, keep the traceback, exit with 1
-        click_code = getattr(error, "exit_code", None)
-        if click_code is not None and hasattr(error, "format_message"):
+        if hasattr(error, "format_message"):  # a usage error of the command line itself
             errors.print(f"error: {error.format_message()}", markup=False)
             sys.exit(2)
-        log = Path("jaxft-error.log")
-        log.write_text(traceback.format_exc(), encoding="utf-8")
-        errors.print(f"bug: {type(error).__name__}: {error}. Please report it with {log}", markup=False)
+        errors.print(f"bug: {type(error).__name__}: {error}. Please report it with {_keep_traceback()}", markup=False)
         sys.exit(1)
+    if code == INTERRUPTED:
+        errors.print("interrupted; the same command goes on from here")
+    sys.exit(code or 0)
+
+
+def _keep_traceback() -> str:
+    text = traceback.format_exc()
+    for folder in (Path.cwd(), Path(tempfile.gettempdir())):
+        try:
+            (folder / "jaxft-error.log").write_text(text, encoding="utf-8")
+        except OSError:
+            continue
+        return str(folder / "jaxft-error.log")
+    sys.stderr.write(text)
+    return "the lines above"

@@ -9,6 +9,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
 
+from jaxft.errors import InputError
 from jaxft.labels.label import Entry, Failure, Label
 from jaxft.structures.neighbors import find_edges
 
@@ -28,6 +29,11 @@ class LabelLimits:
     min_distance: float = 0.5
     max_net_force: float = 0.005
     max_spin_error: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("max_force", "min_distance", "max_net_force", "max_spin_error"):
+            if not getattr(self, name) > 0.0:
+                raise InputError(f"labels.{name} must be positive, got {getattr(self, name)}")
 
 
 DEFAULT_LIMITS = LabelLimits()

@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from jaxft.finetune.offset import CompositionOffset
 from jaxft.potential.potential import Potential
+from jaxft.strategies.independence import Independence
 from jaxft.structures.dataset import LabelledStructure
 
 
@@ -41,6 +42,7 @@ class Model:
     strategy  naive, periodic
     budget    labels accepted so far
     parent    name of the model whose weights it started from
+    n_effective  independent ones among its labels; None: all count
     """
 
     name: str
@@ -50,6 +52,15 @@ class Model:
     potential: Potential
     offset: CompositionOffset
     data: Sequence[LabelledStructure]
+    n_effective: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """What a strategy gave: its models in order, and why there are fewer than budgets (None: there are not)."""
+
+    models: Sequence[Model]
+    failure: str | None = None
 
 
 class Bench(Protocol):
@@ -68,10 +79,20 @@ class Bench(Protocol):
         """
         ...
 
-    def label(self, frames: Sequence[Atoms]) -> list[LabelledStructure | None]:
-        """Labels in order; None where the reference failed or the label is refused for training."""
+    def label(self, frames: Sequence[Atoms]) -> list[LabelledStructure | str]:
+        """Labels in order; a sentence where the reference failed or the label is refused for training."""
         ...
 
-    def finetune(self, model: str, strategy: str, parent: str, data: Sequence[LabelledStructure]) -> Model:
-        """Fine-tune ``parent`` (a model's name, or "base") on the data; the budget is their number."""
+    def finetune(
+        self,
+        model: str,
+        strategy: str,
+        parent: str,
+        data: Sequence[LabelledStructure],
+        picked: Sequence[Independence],
+    ) -> Model:
+        """Fine-tune ``parent`` (a model's name, or "base") on the data; the budget is their number.
+
+        picked: for each stretch of dynamics that the data came from, how independent its picks are.
+        """
         ...

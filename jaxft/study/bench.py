@@ -6,7 +6,7 @@ pieces are read back.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import jax
@@ -22,6 +22,7 @@ from jaxft.md.trajectory import read_trajectory
 from jaxft.potential.checkpoint import load_folder
 from jaxft.potential.potential import Potential
 from jaxft.strategies.bench import Leg, Model
+from jaxft.strategies.independence import Independence
 from jaxft.structures.dataset import LabelledStructure, read_dataset, write_dataset
 from jaxft.study.labelled import LabelDesk
 from jaxft.study.layout import Layout
@@ -65,27 +66,42 @@ class StudyBench:
             simulation = under(self._last[previous], potential)
         return self._leg("periodic", name, simulation, 1.0)
 
-    def label(self, frames: Sequence[Atoms]) -> list[LabelledStructure | None]:
+    def label(self, frames: Sequence[Atoms]) -> list[LabelledStructure | str]:
         """See ``Bench``."""
         with self.progress.task("labels", len(frames), "labels") as task:
             return self.desk.trainable(
                 frames, lambda now: task.update(now.done, f"{now.failed} failed" if now.failed else "")
             )
 
-    def finetune(self, model: str, strategy: str, parent: str, data: Sequence[LabelledStructure]) -> Model:
+    def finetune(
+        self,
+        model: str,
+        strategy: str,
+        parent: str,
+        data: Sequence[LabelledStructure],
+        picked: Sequence[Independence],
+    ) -> Model:
         """See ``Bench``. The set is written before the training starts, the model when it is done."""
         folder = self.layout.model(strategy, model)
         write_dataset(self.layout.dataset(strategy, model), data)
         # what is trained on is what is on disk, so that a model can be rebuilt from its files
         data = read_dataset(self.layout.dataset(strategy, model))
         if not (folder / "config.json").exists():
-            self._train(model, parent, data, folder)
+            self._train(model, parent, data, picked, folder)
         potential = load_folder(folder)
         self._models[model] = potential
         offset = CompositionOffset.from_json(dict(potential.provenance["offset"]))
-        return Model(model, strategy, len(data), parent, potential, offset, data)
+        n_effective = sum(stretch.n_effective for stretch in picked)
+        return Model(model, strategy, len(data), parent, potential, offset, data, n_effective)
 
-    def _train(self, model: str, parent: str, data: Sequence[LabelledStructure], folder: Path) -> None:
+    def _train(
+        self,
+        model: str,
+        parent: str,
+        data: Sequence[LabelledStructure],
+        picked: Sequence[Independence],
+        folder: Path,
+    ) -> None:
         settings = self.settings.finetune
         with self.progress.task(f"fine-tune {model}", settings.updates, "updates") as task:
             result = fit(
@@ -93,6 +109,7 @@ class StudyBench:
                 data,
                 settings,
                 base=self.base,
+                n_effective=sum(stretch.n_effective for stretch in picked),
                 dtype=self.settings.precision,
                 checkpoint=self.layout.checkpoint(f"fit-{model}"),
                 on_progress=lambda now: task.update(now.update, f"loss {now.loss:.4f}"),
@@ -102,7 +119,13 @@ class StudyBench:
                 f"the fine-tune of {model} stopped at update {result.failure.update}: {result.failure.reason}; "
                 "lower finetune.learning_rate, or look at the structures named"
             )
-        provenance = {**result.potential.provenance, "name": model, "parent": parent, "offset": result.offset.to_json()}
+        provenance = {
+            **result.potential.provenance,
+            "name": model,
+            "parent": parent,
+            "offset": result.offset.to_json(),
+            "picked": [{**asdict(stretch), "at least 2 tau apart": stretch.far_enough} for stretch in picked],
+        }
         replace(result.potential, provenance=provenance).save(folder)
 
     def _start(self, name: str, potential: Potential, boxes: Sequence[Atoms]) -> Simulation:

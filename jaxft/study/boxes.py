@@ -48,11 +48,16 @@ def read_structure(path: Path) -> Atoms:
         raise InputError(f"system.structure: {path} does not exist; expected a structure file that ASE reads")
     try:
         atoms = read(path)
-    except (ValueError, OSError, KeyError, IndexError, AssertionError) as error:
-        raise InputError(f"system.structure: {path} can't be read ({error}); expected a file that ASE reads") from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise InputError(
+            f"system.structure: {path} can't be read ({reason}); expected a file that ASE reads"
+        ) from error
     assert isinstance(atoms, Atoms)
+    if atoms.constraints:
+        raise InputError(f"system.structure: {path} holds constraints, which dynamics here does not keep; remove them")
     check_structure(atoms, str(path))
-    return Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    return _plain(atoms)
 
 
 def relax(potential: Potential, atoms: Atoms, dtype: str) -> Atoms:
@@ -109,5 +114,14 @@ def prepare_boxes(
     return [read_frames(path)[0] for path in paths]
 
 
+def _plain(atoms: Atoms) -> Atoms:
+    """Positions, cell, charge and multiplicity; what else a file or a simulation carried is left behind."""
+    info = {name: atoms.info[name] for name in ("charge", "multiplicity") if name in atoms.info}
+    plain = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc, info=info)
+    if atoms.has("masses"):
+        plain.set_masses(atoms.get_masses())
+    return plain
+
+
 def _write_box(path: Path, box: Atoms) -> None:
-    write_text(path, format_frame(Atoms(box.numbers, box.positions, cell=box.cell, pbc=box.pbc), {}, {}, {}))
+    write_text(path, format_frame(_plain(box), {}, {}, {}))

@@ -34,13 +34,15 @@ class LabelDesk:
 
     def trainable(
         self, frames: Sequence[Atoms], on_progress: Callable[[Progress], None] | None = None
-    ) -> list[LabelledStructure | None]:
-        """Labelled structures that may be trained on; None where the label failed or is refused."""
+    ) -> list[LabelledStructure | str]:
+        """Labelled structures that may be trained on; why not, where the label failed or is refused."""
         return [
             self._accepted(atoms, entry) for atoms, entry in zip(frames, self.entries(frames, on_progress), strict=True)
         ]
 
-    def _accepted(self, atoms: Atoms, entry: Entry) -> LabelledStructure | None:
-        if not isinstance(entry, Label) or refusal(entry, atoms, self.settings.limits) is not None:
-            return None
+    def _accepted(self, atoms: Atoms, entry: Entry) -> LabelledStructure | str:
+        reason = refusal(entry, atoms, self.settings.limits)
+        if reason is not None:
+            return reason
+        assert isinstance(entry, Label)
         return LabelledStructure(atoms, entry.energy, entry.forces, entry.stress)

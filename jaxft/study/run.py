@@ -3,28 +3,25 @@
 Result files depend on configuration and code alone: times, hosts and versions go to ``record.json`` only.
 """
 
-import os
-import platform
-import sys
-from collections.abc import Callable, Mapping
-from importlib.metadata import version
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ase import Atoms
 
-import jaxft
 from jaxft.analysis.model_test import ModelTest
 from jaxft.analysis.residuals import residuals_record, write_residuals
 from jaxft.errors import InputError
+from jaxft.finetune.fingerprint import hash_potential
 from jaxft.jobs.processes import ProcessExecutor
 from jaxft.labels.reference import check_reference
 from jaxft.labels.store import open_store
 from jaxft.potential.load import load
 from jaxft.potential.potential import Potential
-from jaxft.records import read_json, write_json
+from jaxft.potential.zoo import sha256
 from jaxft.report.report import Report, report
-from jaxft.strategies.bench import Model
+from jaxft.strategies.bench import Arm
 from jaxft.strategies.naive import run_naive
 from jaxft.strategies.periodic import run_periodic
 from jaxft.structures.species import species_of
@@ -33,24 +30,24 @@ from jaxft.study.boxes import packed_box, prepare_boxes
 from jaxft.study.labelled import LabelDesk
 from jaxft.study.layout import Layout
 from jaxft.study.progress import Progress
+from jaxft.study.record import FREE, alone, close_record, open_record
 from jaxft.study.settings import StudySettings
 from jaxft.study.testing import base_with_offset, run_test
 
-FORMAT = "jaxft-run"
-VERSION = 1
-PACKAGES = (
-    "jax",
-    "jaxlib",
-    "jax-md",
-    "flax",
-    "optax",
-    "e3nn-jax",
-    "numpy",
-    "scikit-learn",
-    "ase",
-    "tblite",
-    "matscipy",
-)
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished study leaves to say.
+
+    failures    arms that ended before their last budget, and why
+    unlabelled  evaluation frames whose label failed
+    stopped     test seeds that a guard ended
+    """
+
+    report: Report
+    failures: tuple[str, ...]
+    unlabelled: int
+    stopped: int
 
 
 def check(settings: StudySettings) -> Potential:
@@ -62,21 +59,26 @@ def check(settings: StudySettings) -> Potential:
     return base
 
 
-def run_study(settings: StudySettings, root: Path, progress: Progress) -> Report:
-    """Run, or go on with, the study in ``root``, and report it."""
+def run_study(settings: StudySettings, root: Path, progress: Progress) -> Outcome:
+    """Run, or go on with, the study in ``root``, and report it. Raises InputError where no strategy gave a model."""
     layout = Layout(root)
     base = check(settings)
-    _open_record(layout, settings)
     with (
+        alone(layout),
         open_store(root / settings.store) as store,
         ProcessExecutor(settings.workers, settings.reference.threads) as executor,
     ):
+        open_record(layout, settings.configuration, settings.seed, _content(settings, base))
         desk = LabelDesk(settings, store, executor)
-        sampling = _boxes(settings, layout, base, "sampling", max(settings.replicas, 1), progress)
+        replicas = settings.replicas if "naive" in settings.strategies else 1
+        sampling = _boxes(settings, layout, base, "sampling", replicas, progress)
         held_out = _boxes(settings, layout, base, "test", settings.evaluation.seeds, progress)
-        bench = StudyBench(settings, layout, base, sampling, desk, progress)
-        models = _models(settings, bench)
-        models.insert(0, base_with_offset(base, models[0].data, settings.precision))
+        arms = _arms(settings, StudyBench(settings, layout, base, sampling, desk, progress))
+        failures = [arm.failure for arm in arms if arm.failure is not None]
+        models = [model for arm in arms for model in arm.models]
+        if not models:
+            raise InputError("; ".join(failures))
+        models.insert(0, base_with_offset(base, models[0], settings.precision))
         tests: list[ModelTest] = []
         for model in models:
             tests.append(run_test(model, held_out, settings, layout, desk, progress))
@@ -84,36 +86,47 @@ def run_study(settings: StudySettings, root: Path, progress: Progress) -> Report
             record = residuals_record(
                 tests,
                 demonstration=settings.demonstration,
-                settings=settings.configuration,
-                planned=[m.name for m in models],
+                settings={**_shown(settings), "failures": failures},
+                planned=_planned(settings),
             )
             write_residuals(layout.residuals, record)
-    _close_record(layout)
-    return report(root)
+        made = report(root)
+        close_record(layout)
+    unlabelled = sum(len(seed.failures) for test in tests for seed in test.seeds)
+    stopped = sum(seed.stopped is not None for test in tests for seed in test.seeds)
+    return Outcome(made, tuple(failures), unlabelled, stopped)
 
 
-def is_finished(layout: Layout, settings: StudySettings) -> bool:
-    """Whether this very study is complete. Raises InputError where the folder belongs to another configuration."""
-    if not layout.record.exists():
-        if layout.root.exists() and any(layout.root.iterdir()):
-            raise InputError(f"{layout.root} is not empty and holds no jaxft run; choose another folder with -o")
-        return False
-    record = read_json(layout.record, FORMAT, VERSION)
-    if record["configuration"] != settings.configuration:
-        changed = _differences(record["configuration"], settings.configuration)
-        raise InputError(
-            f"{layout.root} holds a run of another configuration (differs in {', '.join(changed)}); "
-            "choose another folder with -o, or restore the configuration"
-        )
-    return bool(record["finished"])
-
-
-def _models(settings: StudySettings, bench: StudyBench) -> list[Model]:
-    arms: dict[str, Callable[[], list[Model]]] = {
+def _arms(settings: StudySettings, bench: StudyBench) -> list[Arm]:
+    """All arms, the naive one first: the base's offset is fitted to its smallest budget (protocol 3)."""
+    arms: dict[str, Callable[[], Arm]] = {
         "naive": lambda: run_naive(bench, settings.budgets, settings.replicas),
         "periodic": lambda: run_periodic(bench, settings.budgets),
     }
-    return [model for name in settings.strategies for model in arms[name]()]
+    return [run() for name, run in arms.items() if name in settings.strategies]
+
+
+def _planned(settings: StudySettings) -> list[str]:
+    names = {
+        "naive": [f"N-{budget}pts" for budget in settings.budgets],
+        "periodic": [f"FT{number}" for number in range(1, len(settings.budgets) + 1)],
+    }
+    return ["base", *(model for arm in names if arm in settings.strategies for model in names[arm])]
+
+
+def _shown(settings: StudySettings) -> dict[str, Any]:
+    """The configuration without what may differ between equal runs."""
+    return {
+        name: {k: v for k, v in value.items() if k not in FREE.get(name, ())} if isinstance(value, dict) else value
+        for name, value in settings.configuration.items()
+    }
+
+
+def _content(settings: StudySettings, base: Potential) -> dict[str, str]:
+    content = {"base": hash_potential(base)}
+    if settings.system.structure is not None:
+        content["structure"] = sha256(settings.system.structure)
+    return content
 
 
 def _boxes(
@@ -130,40 +143,3 @@ def _boxes(
             layout.checkpoint(f"start-{purpose}"),
             lambda now: task.update(now.steps, f"{now.ns_per_day:.2f} ns/day, {now.temperature:.0f} K"),
         )
-
-
-def _open_record(layout: Layout, settings: StudySettings) -> None:
-    if layout.record.exists():
-        return
-    layout.root.mkdir(parents=True, exist_ok=True)
-    write_json(
-        layout.record,
-        FORMAT,
-        VERSION,
-        {
-            "finished": False,
-            "configuration": dict(settings.configuration),
-            "seed": settings.seed,
-            "jaxft": jaxft.__version__,
-            "python": sys.version.split()[0],
-            "packages": {name: version(name) for name in PACKAGES},
-            "machine": {"processor": platform.machine(), "system": platform.system(), "cores": os.cpu_count()},
-        },
-    )
-
-
-def _close_record(layout: Layout) -> None:
-    record = read_json(layout.record, FORMAT, VERSION)
-    body = {k: v for k, v in record.items() if k not in ("format", "format_version")}
-    write_json(layout.record, FORMAT, VERSION, {**body, "finished": True})
-
-
-def _differences(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> list[str]:
-    names = []
-    for name in sorted(set(a) | set(b)):
-        x, y = a.get(name), b.get(name)
-        if isinstance(x, dict) and isinstance(y, dict):
-            names += _differences(x, y, f"{prefix}{name}.")
-        elif x != y:
-            names.append(prefix + name)
-    return names

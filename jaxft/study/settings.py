@@ -13,6 +13,9 @@ from jaxft.md.settings import MDSettings
 
 STRATEGIES = ("naive", "periodic")
 
+DENSEST = 25.0
+"""g/cm³; no matter at ordinary pressure is denser."""
+
 
 @dataclass(frozen=True)
 class SystemSettings:
@@ -27,8 +30,12 @@ class SystemSettings:
             raise InputError("system needs either composition (with density_g_cm3) or structure, not both")
         if self.composition is not None and self.density_g_cm3 is None:
             raise InputError("system.composition needs system.density_g_cm3 (g/cm³), for example 1.3")
-        if self.density_g_cm3 is not None and not self.density_g_cm3 > 0.0:
-            raise InputError(f"system.density_g_cm3 must be positive, got {self.density_g_cm3}")
+        if self.density_g_cm3 is not None and not 0.0 < self.density_g_cm3 < DENSEST:
+            raise InputError(
+                f"system.density_g_cm3 must lie between 0 and {DENSEST:g} g/cm³, got {self.density_g_cm3} (water is 1.0)"
+            )
+        if self.structure is not None and self.density_g_cm3 is not None:
+            raise InputError("system.density_g_cm3 belongs to a composition; a structure has its own cell")
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,14 @@ class StudySettings:
         ):
             if count < 1:
                 raise InputError(f"{name} must be at least 1, got {count}")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed must be a whole number from 0 to {2**32 - 1}, got {self.seed}")
+        steps = [b - a for a, b in zip((0, *self.budgets), self.budgets, strict=False)]
+        if max(steps) > self.frames(self.produce_ps):
+            raise InputError(
+                f"a round of md.produce_ps = {self.produce_ps:g} ps has {self.frames(self.produce_ps)} frames, fewer than the "
+                f"{max(steps)} labels that budgets {list(self.budgets)} want from one; run longer, or record frames more often"
+            )
         if self.precision not in ("float32", "float64"):
             raise InputError(f"precision must be float32 or float64, got {self.precision!r}")
 

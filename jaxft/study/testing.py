@@ -17,7 +17,6 @@ from jaxft.md.trajectory import read_trajectory
 from jaxft.potential.evaluate import Evaluator
 from jaxft.potential.potential import Potential
 from jaxft.strategies.bench import Model
-from jaxft.structures.dataset import LabelledStructure
 from jaxft.study.bench import named_key, run_with_bar
 from jaxft.study.labelled import LabelDesk
 from jaxft.study.layout import Layout
@@ -25,12 +24,13 @@ from jaxft.study.progress import Progress
 from jaxft.study.settings import StudySettings
 
 
-def base_with_offset(base: Potential, data: Sequence[LabelledStructure], precision: str) -> Model:
+def base_with_offset(base: Potential, smallest: Model, precision: str) -> Model:
     """The unmodified base as a model of its own: base plus the offset fitted to the smallest budget's labels."""
+    data = smallest.data
     evaluate = Evaluator(base, dtype=precision)
     differences = np.array([d.energy - evaluate(d.atoms).energy for d in data])
-    offset = fit_offset([d.atoms for d in data], differences)
-    return Model("base", "base", len(data), "base", offset.apply(base), offset, data)
+    offset = fit_offset([d.atoms for d in data], differences, smallest.n_effective)
+    return Model("base", "base", len(data), "base", offset.apply(base), offset, data, smallest.n_effective)
 
 
 def run_test(
@@ -87,6 +87,7 @@ def run_test(
         temperature=settings.md.temperature,
         offset_standard_error=_per_atom(model.offset, boxes[0]),
         training_residuals=_training_residuals(model, settings.precision),
+        training_n_effective=model.n_effective,
         seeds=tuple(seeds),
     )
 

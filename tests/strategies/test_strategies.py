@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from jaxft.errors import InputError
 from jaxft.finetune.offset import fit_offset
 from jaxft.strategies.accept import accept_labels
 from jaxft.strategies.bench import Leg, Model
+from jaxft.strategies.independence import independence
 from jaxft.strategies.naive import ordered_frames, run_naive
 from jaxft.strategies.periodic import even_picks, run_periodic
 from jaxft.structures.dataset import LabelledStructure
@@ -48,12 +48,13 @@ class FakeBench:
         tags = [f.info["tag"] for f in frames]
         self.asked.append(("label", tags))
         return [
-            None if t in self.refuse else LabelledStructure(f, -1.0, np.zeros((1, 3)))
+            "too strong" if t in self.refuse else LabelledStructure(f, -1.0, np.zeros((1, 3)))
             for f, t in zip(frames, tags, strict=True)
         ]
 
-    def finetune(self, model, strategy, parent, data):
+    def finetune(self, model, strategy, parent, data, picked):
         data = list(data)
+        assert sum(stretch.picks for stretch in picked) == len(data)
         self.asked.append(("finetune", model, parent, len(data)))
         offset = fit_offset([d.atoms for d in data], np.zeros(len(data)))
         return Model(model, strategy, len(data), parent, f"potential of {model}", offset, data)
@@ -64,7 +65,7 @@ class FakeBench:
 
 def test_naive_budgets_are_prefixes_of_one_list_and_start_from_the_base():
     bench = FakeBench()
-    models = run_naive(bench, [4, 9, 12], replicas=3)
+    models = run_naive(bench, [4, 9, 12], replicas=3).models
     assert [m.name for m in models] == ["N-4pts", "N-9pts", "N-12pts"]
     assert {m.parent for m in models} == {"base"}
     longest = [tag(d) for d in models[-1].data]
@@ -104,18 +105,34 @@ def test_refused_labels_are_replaced_by_the_next_frames_and_none_is_bought_too_m
     frames = [frame(k) for k in range(10)]
     bench.refuse = ((1,), (3,), (4,))
     accepted = accept_labels(frames, 4, bench.label)
-    assert [tag(d) for _, d in accepted] == [(0,), (2,), (5,), (6,)]
+    assert [tag(d) for _, d in accepted.labelled] == [(0,), (2,), (5,), (6,)]
     assert bench.labels_bought() == [(k,) for k in range(7)]
 
 
-def test_too_few_frames_for_the_budget_is_said():
-    with pytest.raises(InputError, match="accepted 6 labels of the 30"):
-        run_naive(FakeBench(frames_per_leg=2), [10, 20, 30], replicas=3)
+def test_where_everything_is_refused_buying_ends_and_the_reason_is_told():
+    bench = FakeBench(frames_per_leg=100, refuse=tuple(("naive", r, k) for r in range(3) for k in range(100)))
+    arm = run_naive(bench, [4, 8], replicas=3)
+    assert len(bench.labels_bought()) == 16
+    assert arm.models == []
+    assert "accepted 0 labels of the 4" in arm.failure
+    assert "too strong" in arm.failure
+
+
+def test_too_few_frames_keep_the_models_whose_budget_was_reached():
+    arm = run_naive(FakeBench(frames_per_leg=4), [10, 20, 30], replicas=3)
+    assert [m.name for m in arm.models] == ["N-10pts"]
+    assert "accepted 12 labels of the 20" in arm.failure
+
+
+def test_replicas_that_all_stop_in_equilibration_are_a_failed_arm_and_no_crash():
+    arm = run_naive(FakeBench(frames_per_leg=0), [2], replicas=3)
+    assert arm.models == []
+    assert "out of 0 frames" in arm.failure
 
 
 def test_periodic_goes_on_under_the_newest_potential_and_trains_on_all_labels_so_far():
     bench = FakeBench()
-    models = run_periodic(bench, [4, 9, 12])
+    models = run_periodic(bench, [4, 9, 12]).models
     onward = [rest for kind, *rest in bench.asked if kind == "onward"]
     assert onward == [
         ["periodic-1", "base potential", None, None],
@@ -129,16 +146,18 @@ def test_periodic_goes_on_under_the_newest_potential_and_trains_on_all_labels_so
 
 def test_a_round_stopped_by_a_guard_counts_its_frames_and_the_next_starts_anew():
     bench = FakeBench(stop_round="periodic-2")
-    models = run_periodic(bench, [4, 8, 12])
+    models = run_periodic(bench, [4, 8, 12]).models
     assert [m.budget for m in models] == [4, 8, 12]
     name, _, previous, restart = [rest for kind, *rest in bench.asked if kind == "onward"][2]
     assert (name, previous, restart) == ("periodic-3", "periodic-2", ("periodic-2", 5))
 
 
 def test_a_round_with_too_few_frames_says_why():
-    bench = FakeBench(frames_per_leg=6, stop_round="periodic-1")
-    with pytest.raises(InputError, match=r"accepted 3 labels of the 5.*runaway"):
-        run_periodic(bench, [5])
+    bench = FakeBench(frames_per_leg=6, stop_round="periodic-2")
+    arm = run_periodic(bench, [5, 10, 15])
+    assert [m.name for m in arm.models] == ["FT1"]
+    assert "round 2 accepted 3 labels of the 5" in arm.failure
+    assert "runaway" in arm.failure
 
 
 @pytest.mark.parametrize(("n", "picks"), [(12, 4), (13, 5), (5, 5), (40, 1)])
@@ -148,3 +167,26 @@ def test_even_picks_end_with_the_last_frame_and_are_evenly_spaced(n, picks):
     chosen = order[:picks]
     assert chosen[-1] == n - 1
     assert np.ptp(np.diff([-1, *chosen])) <= 1
+
+
+def test_a_substitute_is_the_frame_farthest_from_those_chosen():
+    order = even_picks(40, 5)
+    assert order[:5] == [7, 15, 23, 31, 39]
+    assert min(abs(order[5] - k) for k in order[:5]) >= 4
+
+
+def test_picks_from_a_correlated_series_do_not_all_count():
+    rng = np.random.default_rng(0)
+    x = np.zeros(4000)
+    for k in range(1, len(x)):
+        x[k] = 0.98 * x[k - 1] + rng.normal()
+    dense, sparse = independence(x, 10.0, 1000), independence(x, 10.0, 10)
+    assert not dense.far_enough
+    assert sparse.far_enough
+    assert dense.n_effective < 80
+    assert sparse.n_effective > 9
+    assert dense.tau_fs == pytest.approx(500, rel=0.4)
+
+
+def test_a_stretch_too_short_to_tell_counts_once():
+    assert independence(np.zeros(3), 10.0, 3).n_effective == 1.0

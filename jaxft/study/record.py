@@ -1,0 +1,127 @@
+"""``record.json``: what a run folder is, with what it was made, and whether it is finished. Imports no JAX.
+
+Two runs are the same study where everything agrees that decides results: the configuration without the number of workers and the
+place of the label store, and the content of the base potential and of a starting structure.
+"""
+
+import fcntl
+import os
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any
+
+import yaml
+
+import jaxft
+from jaxft.errors import InputError
+from jaxft.records import PARTIAL, read_json, write_json, write_text
+from jaxft.study.layout import Layout
+
+FORMAT = "jaxft-run"
+VERSION = 1
+PACKAGES = (
+    "jax",
+    "jaxlib",
+    "jax-md",
+    "flax",
+    "optax",
+    "e3nn-jax",
+    "numpy",
+    "scikit-learn",
+    "ase",
+    "tblite",
+    "matscipy",
+)
+
+FREE = {"labels": ("workers", "store", "accept_versions")}
+"""Settings that a run may be continued with other values of: they decide where and how fast, not what."""
+
+
+def is_finished(layout: Layout, configuration: Mapping[str, Any]) -> bool:
+    """Whether this very study is complete. Raises InputError where the folder belongs to something else."""
+    if not layout.record.exists():
+        strangers = [p for p in layout.root.iterdir() if not p.name.startswith(".")] if layout.root.is_dir() else []
+        if layout.root.exists() and not layout.root.is_dir():
+            raise InputError(f"{layout.root} is a file; choose another folder with -o")
+        if strangers:
+            raise InputError(f"{layout.root} is not empty and holds no jaxft run; choose another folder with -o")
+        return False
+    record = read_json(layout.record, FORMAT, VERSION)
+    changed = differences(record["configuration"], configuration)
+    if changed:
+        raise InputError(
+            f"{layout.root} holds a run of another configuration (differs in {', '.join(changed)}); "
+            "choose another folder with -o, or restore the configuration"
+        )
+    return bool(record["finished"])
+
+
+def open_record(layout: Layout, configuration: Mapping[str, Any], seed: int, content: Mapping[str, str]) -> None:
+    """Begin or go on with a run. content: hashes of what the configuration only names (base, starting structure).
+
+    Raises InputError where that content is another than when the run began.
+    """
+    if layout.record.exists():
+        begun = read_json(layout.record, FORMAT, VERSION)["content"]
+        changed = [name for name in content if begun.get(name) != content[name]]
+        if changed:
+            raise InputError(
+                f"{layout.root} was begun with another {' and '.join(changed)} of the same name; choose another folder with -o"
+            )
+        return
+    write_text(layout.root / "config.yaml", yaml.safe_dump(dict(configuration), sort_keys=False))
+    write_json(
+        layout.record,
+        FORMAT,
+        VERSION,
+        {
+            "finished": False,
+            "configuration": dict(configuration),
+            "content": dict(content),
+            "seed": seed,
+            "jaxft": jaxft.__version__,
+            "python": sys.version.split()[0],
+            "packages": {name: version(name) for name in PACKAGES},
+            "machine": {"processor": platform.machine(), "system": platform.system(), "cores": os.cpu_count()},
+        },
+    )
+
+
+def close_record(layout: Layout) -> None:
+    """Say that the run is finished; the last thing that a run does."""
+    record = read_json(layout.record, FORMAT, VERSION)
+    body = {k: v for k, v in record.items() if k not in ("format", "format_version")}
+    write_json(layout.record, FORMAT, VERSION, {**body, "finished": True})
+
+
+@contextmanager
+def alone(layout: Layout) -> Iterator[None]:
+    """Hold the folder for this process, and sweep up what a killed one was writing. InputError where another one is at work."""
+    layout.root.mkdir(parents=True, exist_ok=True)
+    with (layout.root / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"another jaxft is at work in {layout.root}; wait for it, or choose another folder"
+            ) from None
+        for partial in layout.root.rglob(f".*{PARTIAL}"):
+            partial.unlink()
+        yield
+
+
+def differences(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Dotted names of settings that decide results and differ."""
+    names = []
+    for name in sorted(set(a) | set(b)):
+        if name in FREE.get(prefix.rstrip("."), ()):
+            continue
+        x, y = a.get(name), b.get(name)
+        if isinstance(x, dict) and isinstance(y, dict):
+            names += differences(x, y, f"{prefix}{name}.")
+        elif x != y:
+            names.append(prefix + name)
+    return names
