@@ -9,12 +9,9 @@ fixed. Data are not part of the project; weights and the model card are (``jaxft
 """
 
 import argparse
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-os.environ.setdefault("XLA_FLAGS", "")
 
 import jax
 import numpy as np
@@ -259,10 +256,13 @@ arXiv 2508.16067) by `scripts/train_cobalt_mini.py`. It ships with jaxft so that
   molecules, no other oxidation or spin states on purpose, no charge or spin as input. Outside of that its numbers mean nothing.
 - **Network**: NequIP type, {parameters} parameters, {irreps}, {layers} layers, l up to {lmax}, cutoff {cutoff} Å, float32.
 - **Training**: {frames} frames ({seed} from short teacher runs, the others visited by earlier students and labelled by the
-  teacher), energies, forces and stresses; {updates} updates of 4 structures in the last training.
+  teacher), energies, forces and stresses; {updates} updates of 4 structures in the last training. The study composition was
+  explored at 350 K, the other four at 600 and 900 K; frames with a force above 25 eV/Å were left out.
 
 Errors against the teacher on frames of the teacher's own dynamics of the study box (CoCl2 + 2 LiCl + 15 H2O, 1.3 g/cm³; two
-starting boxes at 350 K and one at 600 K, none trained on; frames 25 fs apart within a run, so fewer independent ones than frames):
+starting boxes at 350 K and one at 600 K, none trained on). Frames are 25 fs apart within a run, so fewer are independent than
+there are; and each run starts 0.15 ps before its first frame from a box that the student had brought to equilibrium, so the
+frames lie near the student's own ensemble and the errors may be on the low side:
 
 | frames | energy RMSE, mean removed [meV/atom] | force RMSE [meV/Å] | {element_heads} |
 |---|---|---|{element_rules}|

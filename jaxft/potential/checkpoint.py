@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
@@ -58,8 +59,10 @@ def load_folder(folder: str | Path) -> Potential:
         for parent in parents:
             node = node.setdefault(parent, {})
         node[leaf] = array
+    network = module(settings.from_json(config["settings"]))
+    _check_parameters(network, params, folder)
     return Potential(
-        network=module(settings.from_json(config["settings"])),
+        network=network,
         params={"params": params},
         atomic_numbers=tuple(config["atomic_numbers"]),
         reference_energies=np.array(config["reference_energies"], dtype=np.float64),
@@ -68,10 +71,31 @@ def load_folder(folder: str | Path) -> Potential:
     )
 
 
-def flatten(tree: dict[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], np.ndarray]]:
-    """Leaves of a nested dictionary with their paths, sorted by name."""
-    leaves = []
+def _check_parameters(network: Any, params: dict[str, Any], folder: Path) -> None:
+    """Raise InputError unless names and shapes are those of the network, and all numbers are finite."""
+    one, pair = np.zeros(1, dtype=np.int32), np.ones((1, 3), dtype=np.float32)
+    wanted = jax.eval_shape(network.init, jax.random.key(0), pair, one, one, one)["params"]
+    expected = {"/".join(path): leaf.shape for path, leaf in _leaves(wanted)}
+    found = {"/".join(path): leaf.shape for path, leaf in _leaves(params)}
+    wrong = sorted(set(expected.items()) ^ set(found.items()))
+    if wrong:
+        name = wrong[0][0]
+        raise InputError(
+            f"{folder}: parameter {name} is {found.get(name, 'missing')}, expected {expected.get(name, 'none of that name')}; "
+            "config.json and params.safetensors do not belong together"
+        )
+    if not all(np.isfinite(leaf).all() for _, leaf in _leaves(params)):
+        raise InputError(f"{folder}: params.safetensors holds numbers that are not finite")
+
+
+def _leaves(tree: dict[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+    leaves: list[tuple[tuple[str, ...], Any]] = []
     for name in sorted(tree):
         path = (*prefix, name)
-        leaves += flatten(tree[name], path) if isinstance(tree[name], dict) else [(path, np.asarray(tree[name]))]
+        leaves += _leaves(tree[name], path) if isinstance(tree[name], dict) else [(path, tree[name])]
     return leaves
+
+
+def flatten(tree: dict[str, Any]) -> list[tuple[tuple[str, ...], np.ndarray]]:
+    """Arrays of a nested dictionary with their paths, sorted by name."""
+    return [(path, np.asarray(leaf)) for path, leaf in _leaves(tree)]

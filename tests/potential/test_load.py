@@ -81,6 +81,15 @@ def test_damaged_parameters_are_refused(tiny, tmp_path):
         jaxft.load(tmp_path / "model")
 
 
+def test_parameters_of_another_network_are_refused(tiny, tmp_path):
+    tiny.save(tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    config["settings"]["n_basis"] = 5
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match=r"radial/w0.*do not belong together"):
+        jaxft.load(tmp_path / "model")
+
+
 def test_data_after_the_last_array_are_not_touched(tmp_path):
     potential = read_nqx(write_nqx(tmp_path / "a.nqx", trailing=b"\x80\x05cposix\nsystem\n"))
     assert potential.n_parameters == read_nqx(write_nqx(tmp_path / "b.nqx")).n_parameters
