@@ -6,7 +6,6 @@ of the main script. They end with their parent, however it ends.
 """
 
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -18,7 +17,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from types import ModuleType
-from typing import Any
 
 from jaxft.jobs.executor import Result, Task, WorkerDied
 
@@ -100,15 +98,14 @@ class ProcessExecutor:
         self.close()
 
     def _submit(self, function: Callable[[Task], Result], task: Task) -> "tuple[Future[Result], _Worker]":
-        payload = pickle.dumps((function, task))
         while self._idle:
             worker = self._idle.pop()
             try:
-                return worker.pool.submit(_call, payload), worker
+                return worker.pool.submit(function, task), worker
             except BrokenProcessPool:  # it died while it was idle
                 worker.end()
         worker = _start(self.threads)
-        return worker.pool.submit(_call, payload), worker
+        return worker.pool.submit(function, task), worker
 
 
 @dataclass(frozen=True)
@@ -158,12 +155,6 @@ def _end_with_parent() -> None:
     assert parent is not None
     connection.wait([parent.sentinel])
     os._exit(1)
-
-
-def _call(payload: bytes) -> Any:
-    # unpickled here, because an exception here reaches the caller, while one in the pool's own reader kills the worker
-    function, task = pickle.loads(payload)
-    return function(task)
 
 
 @contextmanager
