@@ -157,10 +157,7 @@ def _write_then_sleep_unless_first(task):
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path):
-    # a test run that was itself started in the background hands down ignored interrupts
     script = f"""
-        import signal
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         import task_functions as functions
         from jaxft.jobs.processes import ProcessExecutor
         files = [{str(tmp_path / "a")!r}, {str(tmp_path / "b")!r}]
@@ -174,7 +171,10 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
 
 
 def test_ctrl_c_at_a_terminal_ends_everything_without_a_word_from_the_workers(tmp_path):
+    # a test run that was itself started in the background hands down ignored interrupts
     script = f"""
+        import signal
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         import task_functions as functions
         from jaxft.jobs.processes import ProcessExecutor
         files = [{str(tmp_path / "a")!r}, {str(tmp_path / "b")!r}]
