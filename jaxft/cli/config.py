@@ -1,6 +1,6 @@
 """The YAML configuration: validated before any work, unknown keys refused, and the only place that composes all rooms' settings.
 
-Every default is written here once; ``jaxft schema`` prints the schema for editors.
+The defaults of a study are those written here, whatever a room's own record would take; ``jaxft schema`` prints the schema.
 """
 
 from pathlib import Path

@@ -46,6 +46,7 @@ def read_structure(path: Path) -> Atoms:
     """A structure from any file that ASE reads. Raises InputError where it can't be read or used."""
     if not path.is_file():
         raise InputError(f"system.structure: {path} does not exist; expected a structure file that ASE reads")
+    # ASE's readers raise anything at all, from StopIteration to RuntimeError; none of it is a bug of ours
     try:
         atoms = read(path)
     except Exception as error:
