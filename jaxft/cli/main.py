@@ -166,7 +166,10 @@ def prepare_jax(precision: str) -> None:
     """Switches that belong to the program and not to the library: precision, compilation cache, quiet compiler."""
     import platformdirs
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1":
+        # "1" is what jax itself writes there, so a child of a process that uses jax inherits it. XLA warns of every
+        # program that it loads from the cache on the very processor that compiled it (openxla/xla issue 44565).
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     cache = Path(platformdirs.user_cache_dir("jaxft")) / "xla"
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
