@@ -16,6 +16,7 @@ from jaxft.analysis.plateau import residuals
 from jaxft.analysis.scores import Scores, scores
 from jaxft.errors import InputError
 from jaxft.records import read_json, write_json
+from jaxft.strategies.stretch import Stretch
 
 FORMAT = "jaxft-residuals"
 VERSION = 1
@@ -58,6 +59,7 @@ class ModelResult:
     training_residuals: tuple[float, ...]
     seeds: tuple[SeedSeries, ...]
     scores: Scores
+    training_n_effective: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,14 @@ class Residuals:
     demonstration  whether this is a demonstration and not evidence (protocol 11)
     planned        names of the models that the run is to have; those without a result are not there yet
     settings       what a reader must know to judge the numbers: names to plain JSON values
+    sampling       every stretch of dynamics that training frames were picked from
     """
 
     demonstration: bool
     planned: tuple[str, ...]
     settings: Mapping[str, Any]
     models: tuple[ModelResult, ...]
+    sampling: tuple[Stretch, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -87,6 +91,7 @@ def residuals_record(
     demonstration: bool,
     settings: Mapping[str, Any] | None = None,
     planned: Sequence[str] = (),
+    sampling: Sequence[Stretch] = (),
 ) -> dict[str, Any]:
     """Score the tests and lay everything out as plain JSON values, rounded.
 
@@ -96,7 +101,8 @@ def residuals_record(
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"two tested models are called {twice[0]!r}; expected each model once, with all of its seeds")
-    result = Residuals(demonstration, tuple(planned), dict(settings or {}), tuple(_result(test) for test in tests))
+    results = tuple(_result(test) for test in tests)
+    result = Residuals(demonstration, tuple(planned), dict(settings or {}), results, tuple(sampling))
     return {"digits": DIGITS, "exact_digits": EXACT_DIGITS, **_plain(asdict(result))}
 
 
@@ -127,6 +133,7 @@ def _result(test: ModelTest) -> ModelResult:
         training_residuals=tuple(test.training_residuals.tolist()),
         seeds=tuple(_series(run, test.n_atoms) for run in test.seeds),
         scores=scores(test),
+        training_n_effective=test.training_n_effective,
     )
 
 

@@ -118,12 +118,24 @@ class Configuration(Section):
     demonstration: bool = False
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, but a key given twice is an error: by itself the last one would win in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"key {key.value!r} is given twice", problem_mark=key.start_mark)
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else "")
+        return super().construct_mapping(node, deep)
+
+
 def read_configuration(path: Path) -> Configuration:
     """Read and validate a YAML file. Raises InputError with one line for each thing that is wrong."""
     if not path.is_file():
         raise InputError(f"{path} does not exist; expected a YAML configuration")
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
@@ -198,8 +210,24 @@ def _problem(item: Any) -> str:
         return f"unknown key {where!r}; expected one of {', '.join(known)}{nearest(str(item['loc'][-1]), known)}"
     if item["type"] == "missing":
         return f"{where} is missing"
-    message = str(item["msg"]).removeprefix("Input should be ")
-    return f"{where} is {item['input']!r}, expected {message}"
+    if item["type"] in ("model_type", "dict_type"):
+        return f"{where} is {item['input']!r}, expected settings of its own (name: value, indented below {where})"
+    message = str(item["msg"]).removeprefix("Input should be ").replace("Keys should be strings", "names as keys")
+    return f"{where} is {item['input']!r}, expected {message}{_as_number(item['input'])}"
+
+
+def _as_number(given: Any) -> str:
+    """YAML 1.1 takes 1e-4 for a word, since it has no decimal point."""
+    try:
+        value = float(given) if isinstance(given, str) else None
+    except ValueError:
+        return ""
+    return "" if value is None else f" (YAML reads {given!r} as text; write {_with_point(value)} without quotes)"
+
+
+def _with_point(value: float) -> str:
+    mantissa, exponent, power = repr(value).partition("e")
+    return mantissa + (".0" if "." not in mantissa else "") + exponent + power
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:

@@ -1,5 +1,6 @@
 """Saving and loading potentials: a folder with ``config.json`` (what it is) and ``params.safetensors`` (its numbers)."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def save(potential: Potential, folder: str | Path) -> None:
             "atomic_numbers": list(potential.atomic_numbers),
             "reference_energies": [float(e) for e in potential.reference_energies],
             "heads": list(potential.heads),
+            "params_sha256": _digest(flatten(potential.params["params"])),
             "provenance": dict(potential.provenance),
         },
     )
@@ -61,6 +63,11 @@ def load_folder(folder: str | Path) -> Potential:
         node[leaf] = array
     network = module(settings.from_json(config["settings"]))
     _check_parameters(network, params, folder)
+    if "params_sha256" in config and _digest(flatten(params)) != config["params_sha256"]:
+        raise InputError(
+            f"{folder}: params.safetensors holds other numbers than those that config.json was written with (hash mismatch); "
+            "copy the folder again from where it was made"
+        )
     return Potential(
         network=network,
         params={"params": params},
@@ -86,6 +93,15 @@ def _check_parameters(network: Any, params: dict[str, Any], folder: Path) -> Non
         )
     if not all(np.isfinite(leaf).all() for _, leaf in _leaves(params)):
         raise InputError(f"{folder}: params.safetensors holds numbers that are not finite")
+
+
+def _digest(leaves: list[tuple[tuple[str, ...], np.ndarray]]) -> str:
+    """SHA-256 over names, types, shapes and bytes: of what the numbers are, not of how a file lays them out."""
+    digest = hashlib.sha256()
+    for path, leaf in leaves:
+        digest.update(f"{'/'.join(path)} {leaf.dtype.str} {leaf.shape};".encode())
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()
 
 
 def _leaves(tree: dict[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:

@@ -8,6 +8,9 @@ from jaxft.report.arms import in_order
 from jaxft.report.formatting import in_mev, in_ps, model_label, number, with_error
 from jaxft.stats.series import TOO_SHORT
 
+INDEPENDENT = 0.76
+"""Of the labels; frames 2τ apart, as the protocol asks, have tanh 1 = 0.76 effective samples each."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -99,7 +102,33 @@ def notices(result: Residuals) -> list[str]:
     absent = [name for name in ("naive", "periodic") if name not in strategies]
     if result.models and absent:
         said.append(f"No {' and no '.join(absent)} model has been tested, so strategies can't be compared.")
+    return said + _on_sampling(result)
+
+
+def _on_sampling(result: Residuals) -> list[str]:
+    """What the dynamics that frames were picked from does not allow to claim."""
+    said = []
+    moving = [f"{s.leg} replica {s.replica}" for s in result.sampling if s.settled is False]
+    if moving:
+        said.append(
+            f"The potential energy was still moving when frames were first picked in {len(moving)} of {len(result.sampling)} "
+            f"stretches of sampling ({_few(moving)}): equilibrate longer (md.equilibrate_ps)."
+        )
+    dependent = [
+        f"{model_label(model)} {number(model.training_n_effective)} of {model.budget}"
+        for model in in_order(result.models)
+        if model.training_n_effective is not None and model.training_n_effective < INDEPENDENT * model.budget
+    ]
+    if dependent:
+        said.append(
+            f"Training frames nearer to each other than the memory of the energy count less: {_few(dependent)} labels are "
+            "independent. Produce longer (md.produce_ps)."
+        )
     return said
+
+
+def _few(names: list[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _note(value: Estimate) -> str | None:

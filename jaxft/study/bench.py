@@ -23,6 +23,7 @@ from jaxft.potential.checkpoint import load_folder
 from jaxft.potential.potential import Potential
 from jaxft.strategies.bench import Leg, Model
 from jaxft.strategies.independence import Independence
+from jaxft.strategies.stretch import Stretch, describe_stretch
 from jaxft.structures.dataset import LabelledStructure, read_dataset, write_dataset
 from jaxft.study.labelled import LabelDesk
 from jaxft.study.layout import Layout
@@ -48,6 +49,7 @@ class StudyBench:
         self.boxes = boxes
         self.desk = desk
         self.progress = progress
+        self.stretches: list[Stretch] = []
         self._last: dict[str, Simulation] = {}
         self._models: dict[str, Potential] = {"base": base}
 
@@ -138,12 +140,15 @@ class StudyBench:
         paths = self.layout.trajectories(room, name, simulation.n_replicas)
         outcome = run_with_bar(self.progress, self.layout, name, simulation, total, paths)
         self._last[name] = outcome.simulation
-        frames, energies = [], []
-        for path, valid in zip(paths, outcome.valid_frames, strict=True):
-            trajectory = read_trajectory(path, n_frames=valid)
-            frames.append([trajectory.to_atoms(k) for k in range(first, valid)])
-            energies.append(np.asarray(trajectory.energies[first:valid]))
         spacing = settings.md.timestep_fs * settings.md.frame_every
+        frames, energies = [], []
+        for k, (path, valid) in enumerate(zip(paths, outcome.valid_frames, strict=True)):
+            trajectory = read_trajectory(path, n_frames=valid)
+            frames.append([trajectory.to_atoms(frame) for frame in range(first, valid)])
+            energies.append(np.asarray(trajectory.energies[first:valid]))
+            stop = outcome.stops[k]
+            reason = None if stop is None else stop.reason
+            self.stretches.append(describe_stretch(name, k, trajectory.energies[:valid], first, spacing, reason))
         # a trajectory that goes on counts its steps from its very beginning
         before = np.asarray(simulation.replicas.steps) * settings.md.timestep_fs
         stopped = [

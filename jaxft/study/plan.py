@@ -28,14 +28,18 @@ def plan(settings: StudySettings) -> Plan:
     arms, rounds = len(settings.strategies), len(settings.budgets)
     models = arms * rounds + 1
     per_frame = settings.md.frame_every
-    per_seed = max(1, settings.evaluation.labels_per_model // settings.evaluation.seeds)
     start = settings.frames(settings.start_ps) * (settings.replicas + settings.evaluation.seeds)
     one_round = settings.frames(settings.equilibrate_ps) + settings.frames(settings.produce_ps)
     one_test = settings.frames(settings.equilibrate_ps) + settings.frames(settings.evaluation.test_ps)
     return Plan(
         models=models,
         training_labels=arms * settings.budgets[-1],
-        evaluation_labels=models * settings.evaluation.seeds * per_seed,
+        evaluation_labels=models * sum(shares(settings.evaluation.labels_per_model, settings.evaluation.seeds)),
         md_steps=per_frame * (start + arms * rounds * one_round + models * settings.evaluation.seeds * one_test),
         updates=arms * rounds * settings.finetune.updates,
     )
+
+
+def shares(labels: int, seeds: int) -> list[int]:
+    """How many labels each test seed gets: as even as can be, the first ones one more, and none goes without."""
+    return [max(1, labels // seeds + (k < labels % seeds)) for k in range(seeds)]

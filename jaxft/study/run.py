@@ -73,7 +73,8 @@ def run_study(settings: StudySettings, root: Path, progress: Progress) -> Outcom
         replicas = settings.replicas if "naive" in settings.strategies else 1
         sampling = _boxes(settings, layout, base, "sampling", replicas, progress)
         held_out = _boxes(settings, layout, base, "test", settings.evaluation.seeds, progress)
-        arms = _arms(settings, StudyBench(settings, layout, base, sampling, desk, progress))
+        bench = StudyBench(settings, layout, base, sampling, desk, progress)
+        arms = _arms(settings, bench)
         failures = [arm.failure for arm in arms if arm.failure is not None]
         models = [model for arm in arms for model in arm.models]
         if not models:
@@ -88,6 +89,7 @@ def run_study(settings: StudySettings, root: Path, progress: Progress) -> Outcom
                 demonstration=settings.demonstration,
                 settings={**_shown(settings), "failures": failures},
                 planned=_planned(settings),
+                sampling=bench.stretches,
             )
             write_residuals(layout.residuals, record)
         made = report(root)

@@ -20,6 +20,7 @@ from jaxft.strategies.bench import Model
 from jaxft.study.bench import named_key, run_with_bar
 from jaxft.study.labelled import LabelDesk
 from jaxft.study.layout import Layout
+from jaxft.study.plan import shares
 from jaxft.study.progress import Progress
 from jaxft.study.settings import StudySettings
 
@@ -49,7 +50,8 @@ def run_test(
     simulation = start(model.potential, boxes, settings.md, named_key(settings.seed, "test"), settings.precision)
     paths = layout.trajectories("evaluation", model.name, len(boxes))
     outcome = run_with_bar(progress, layout, name, simulation, first + length, paths)
-    picks = [_picks(valid - first, length, settings) for valid in outcome.valid_frames]
+    wanted = shares(settings.evaluation.labels_per_model, len(boxes))
+    picks = [_picks(v - first, length, share) for v, share in zip(outcome.valid_frames, wanted, strict=True)]
     trajectories = [read_trajectory(path, n_frames=v) for path, v in zip(paths, outcome.valid_frames, strict=True)]
     frames = [[t.to_atoms(first + k) for k in chosen] for t, chosen in zip(trajectories, picks, strict=True)]
     flat = [atoms for of_seed in frames for atoms in of_seed]
@@ -92,10 +94,9 @@ def run_test(
     )
 
 
-def _picks(available: int, length: int, settings: StudySettings) -> list[int]:
+def _picks(available: int, length: int, wanted: int) -> list[int]:
     """Frames to label: an even grid over the whole test, of which a stopped seed reaches only the first part."""
-    per_seed = max(1, settings.evaluation.labels_per_model // settings.evaluation.seeds)
-    grid = np.ceil(np.linspace(0, length, min(per_seed, length) + 1)[1:]).astype(int) - 1
+    grid = np.ceil(np.linspace(0, length, min(wanted, length) + 1)[1:]).astype(int) - 1
     return [int(k) for k in grid if k < available]
 
 

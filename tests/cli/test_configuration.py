@@ -39,6 +39,11 @@ def test_defaults_make_a_study(tmp_path):
         ("md: {timestep_fs: '0.5'}", "md.timestep_fs is '0.5', expected a valid number"),
         ("budgets: [2.5]", "budgets.0 is 2.5, expected a valid integer"),
         ("md: {temperature: .nan}", "md.temperature is nan"),
+        ("finetune: {learning_rate: 1e-4}", r"learning_rate is '1e-4'.*write 0\.0001 without quotes"),
+        ("finetune: {learning_rate: 1e-7}", r"learning_rate is '1e-7'.*write 1\.0e-07 without quotes"),
+        ("md: 300", "md is 300, expected settings of its own"),
+        ("seed: 1\nseed: 2", "key 'seed' is given twice"),
+        ("md: {temperature: 300, temperature: 350}", "key 'temperature' is given twice"),
     ],
 )
 def test_wrong_keys_and_types_are_named(tmp_path, text, words):

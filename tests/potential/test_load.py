@@ -81,6 +81,16 @@ def test_damaged_parameters_are_refused(tiny, tmp_path):
         jaxft.load(tmp_path / "model")
 
 
+def test_one_changed_number_is_found(tiny, tmp_path):
+    tiny.save(tmp_path / "model")
+    path = tmp_path / "model" / "params.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-2] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(InputError, match="hash mismatch"):
+        jaxft.load(tmp_path / "model")
+
+
 def test_parameters_of_another_network_are_refused(tiny, tmp_path):
     tiny.save(tmp_path / "model")
     config = json.loads((tmp_path / "model" / "config.json").read_text())

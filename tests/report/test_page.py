@@ -4,9 +4,11 @@ import base64
 from html.parser import HTMLParser
 
 import pytest
+from synthetic_runs import model_test, run
 
 from jaxft.report.figures import pictures
 from jaxft.report.page import page
+from jaxft.strategies.stretch import Stretch
 
 VOID = {"meta", "img", "br", "hr", "link"}
 
@@ -89,3 +91,15 @@ def test_an_empty_run_has_a_page(recorded):
     texts = Reader(page(recorded([], planned=["base", "FT1"]), [])).texts
     assert "No model has been tested yet." in texts
     assert "Not tested yet: base, FT1." in texts
+
+
+def test_what_sampling_does_not_allow_to_claim_is_said(recorded):
+    tests = [model_test("N-10pts", "naive", 10, seeds=[run(0)], training_n_effective=4.2)]
+    moving = Stretch("naive", 1, 500.0, 1000.0, 700.0, 12.0, None)
+    steady = Stretch("naive", 0, 500.0, 1000.0, 300.0, 12.0, None)
+    texts = " ".join(Reader(page(recorded(tests, sampling=[steady, moving]), [])).texts)
+    assert "in 1 of 2 stretches of sampling (naive replica 1)" in texts
+    assert "N-10pts 4.20 of 10 labels are independent" in texts
+    quiet = " ".join(Reader(page(recorded([model_test(seeds=[run(0)])], sampling=[steady]), [])).texts)
+    assert "stretches" not in quiet
+    assert "independent." not in quiet

@@ -12,6 +12,7 @@ from jaxft.strategies.bench import Leg, Model
 from jaxft.strategies.independence import independence
 from jaxft.strategies.naive import ordered_frames, run_naive
 from jaxft.strategies.periodic import even_picks, run_periodic
+from jaxft.strategies.stretch import describe_stretch
 from jaxft.structures.dataset import LabelledStructure
 
 
@@ -91,6 +92,19 @@ def test_every_prefix_of_the_naive_list_is_spread_over_replicas_and_time():
         assert np.ptp(per_replica) <= 1
     first_half = [k < 8 for _, k in order[:16]]
     assert 6 <= sum(first_half) <= 10
+
+
+def test_a_stretch_says_when_its_energy_settled_and_how_long_its_memory_is():
+    rng = np.random.default_rng(0)
+    steady = rng.normal(size=200)
+    drifting = steady + 50.0 * np.exp(-np.arange(200) / 20.0)
+    for energies, settled in ((steady, True), (drifting, False)):
+        stretch = describe_stretch("naive", 1, energies, 40, 10.0, None)
+        assert stretch.settled is settled
+        assert (stretch.equilibration_fs, stretch.production_fs) == (400.0, 1600.0)
+    assert describe_stretch("naive", 0, steady, 40, 10.0, None).tau_fs == pytest.approx(5.0, rel=0.2)
+    short = describe_stretch("naive", 0, steady[:5], 4, 10.0, "too hot")
+    assert (short.settled, short.tau_fs, short.stopped) == (None, None, "too hot")
 
 
 def test_a_replica_that_stopped_early_contributes_what_it_has():
