@@ -1,104 +1,128 @@
 """The compiled block: a fixed number of steps of R replicas, with neighbor lists and guards inside. One of three jits.
 
-Traced: parameters, positions, momenta, keys, cell, temperature, timestep, friction, limits, how many frames. Static:
-the network's settings and the shapes (atoms, replicas, capacities, steps per frame, room for frames). New weights,
-another temperature, a shorter block or another box of the same shape never recompile. The force at the first position
-is computed anew with the block's parameters, so that a state can go on under another model.
+Traced: parameters, positions, momenta, keys, cells, temperatures (one for each frame), pressure, timestep, friction, limits,
+how many frames. Static: the network's settings, the ensemble, and the shapes (atoms, replicas, capacities, grid of the
+neighbor search, steps per frame, room for frames). New weights, another temperature, a shorter block or another box of the
+same shape never recompile. The force at the first position is computed anew with the block's parameters, so that a state can
+go on under another model.
 """
 
 from collections import Counter
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxft import units
-from jaxft.md import langevin
-from jaxft.md.guards import status_of
-from jaxft.md.neighbors import Candidates, filter_edges, find_candidates, moved_too_far
+from jaxft import pytree, units
+from jaxft.md.dynamics import Bath, Dynamics, kinetic_energy, pressure, volume
+from jaxft.md.ensembles import ENSEMBLES, conserved_energy, degrees_of_freedom
+from jaxft.md.guards import Limits, Met, status_of
+from jaxft.md.neighbors import Candidates, Grid, filter_edges, find_candidates, is_stale, reach_needed
 from jaxft.potential.derivatives import predict
-from jaxft.pytree import pytree, static
 from jaxft.structures.graph import Graph, edge_vectors
 
 COMPILATIONS: Counter[tuple[Any, ...]] = Counter()
 """How often a block was traced, by its static shape: part of a run's record, and held to one per shape by a test."""
 
 
-@pytree
-class Shape:
-    """What decides compilation besides the number of atoms and replicas: capacities, and how many frames at most."""
+class Shape(NamedTuple):
+    """What decides compilation besides the number of atoms and replicas.
 
-    edges: int = static()
-    candidates: int = static()
-    frames: int = static()
-    steps_per_frame: int = static()
+    edges, candidates  capacities, for each replica
+    frames             how many at most
+    stacked            whether each replica has parameters of its own
+    """
+
+    ensemble: str
+    edges: int
+    candidates: int
+    grid: Grid
+    frames: int
+    steps_per_frame: int
+    stacked: bool = False
 
 
-@pytree
+@pytree.pytree
 class System:
-    """What does not change during a block: species and radii of the atoms, cell, images to search, limits."""
+    """What does not change during a block: species and radii of the atoms, periodicity, bonds, limits.
+
+    bonds  (replicas, bonds, 5): two atoms and the image of the second, of the starting structure; atoms beyond the last: none
+    """
 
     species: Int[Array, "atoms"]
     radii: Float[Array, "atoms"]
-    cell: Float[Array, "3 3"]
     pbc: Bool[Array, "3"]
-    stencil: Int[Array, "images 3"]
     skin: Float[Array, ""]
-    max_temperature: Float[Array, ""]
-    min_distance: Float[Array, ""]
+    bonds: Int[Array, "replicas bonds 5"]
+    limits: Limits
 
 
-@pytree
-class Drive:
-    """Thermostat: kT (eV) per replica, timestep in Å·√(u/eV), friction in its inverse."""
-
-    kT: Float[Array, "replicas"]
-    timestep: Float[Array, ""]
-    friction: Float[Array, ""]
-
-
-@pytree
+@pytree.pytree
 class Replicas:
-    """State of R replicas: jax-md states stacked along the first axis, energies, statuses, steps done by each.
+    """State of R replicas, stacked along the first axis: dynamics, potential energies (eV), statuses, steps done by each.
 
     A replica whose status is not 0 keeps its last good state, with the energy that it had, and counts no more steps.
     """
 
-    dynamics: Any
+    dynamics: Dynamics
     energy: Float[Array, "replicas"]
     status: Int[Array, "replicas"]
     steps: Int[Array, "replicas"]
 
 
-@pytree
+@pytree.pytree
 class Frames:
     """What a block records at the end of each interval; arrays start with (frames, replicas).
 
-    positions (Å), momenta (√(eV·u)), interaction energy and kinetic energy (eV), status, steps done. A frame of a
-    stopped replica repeats its last good state.
+    positions (Å), momenta (√(eV·u)), interaction energy, kinetic and conserved energy (eV), cells (Å), pressures (eV/Å³),
+    status, steps done. A frame of a stopped replica repeats its last good state.
     """
 
     positions: Float[Array, "frames replicas atoms 3"]
     momenta: Float[Array, "frames replicas atoms 3"]
     energy: Float[Array, "frames replicas"]
     kinetic: Float[Array, "frames replicas"]
+    conserved: Float[Array, "frames replicas"]
+    cells: Float[Array, "frames replicas 3 3"]
+    pressure: Float[Array, "frames replicas"]
     status: Int[Array, "frames replicas"]
     steps: Int[Array, "frames replicas"]
 
 
-@pytree
-class Met:
-    """What the force met: how many edges, and the shortest relative to covalent radii."""
+@pytree.pytree
+class Need:
+    """The largest needs that were met: edges and candidates of a replica, atoms in a bin, bins to search on either side."""
 
     edges: Int[Array, ""]
+    candidates: Int[Array, ""]
+    per_bin: Int[Array, ""]
+    reach: Int[Array, "3"]
+
+
+class _Forces(NamedTuple):
+    """What one evaluation gives for each replica."""
+
+    energy: Float[Array, ""]
+    forces: Float[Array, "atoms 3"]
+    virial: Float[Array, ""]
     closest: Float[Array, ""]
+    edges: Int[Array, ""]
 
 
-_Carry = tuple[Replicas, Candidates, Int[Array, "2"]]
-"""What goes from step to step: state, candidates, the largest need of edges and candidates so far."""
+_Carry = tuple[Replicas, Candidates, Need]
+
+
+def fits(need: Need, shape: Shape) -> Bool[Array, ""]:
+    """Whether the arrays of ``shape`` hold what was needed."""
+    return (
+        (need.edges <= shape.edges)
+        & (need.candidates <= shape.candidates)
+        & (need.per_bin <= shape.grid.per_bin)
+        & (need.reach <= jnp.array(shape.grid.reach)).all()
+    )
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -107,115 +131,145 @@ def run_block(
     shape: Shape,
     params: Any,
     system: System,
-    drive: Drive,
+    bath: Bath,
+    heating: Float[Array, "frames"],
     replicas: Replicas,
     count: Int[Array, ""],
-) -> tuple[Replicas, Frames, Int[Array, "2"]]:
+) -> tuple[Replicas, Frames, Need]:
     """Advance all replicas by ``count × steps_per_frame`` steps; ``count`` is at most ``shape.frames``.
 
-    Returns the new state, the frames (zeros after the first ``count``), and the largest numbers of edges and candidates
-    that were needed. Where these exceed the capacities of ``shape``, edges were missing: the block gave up at that
-    frame and the whole result must be thrown away. The state that a block begins with is guarded like every other.
+    bath.kT holds for the replica, ``heating`` is a factor on it for each frame's interval (1: none). Returns the new state, the
+    frames (zeros after the first ``count``), and the largest needs. Where these do not fit into ``shape``, edges were missing:
+    the block gave up at that frame and the whole result must be thrown away. The state that a block begins with is guarded like
+    every other.
     """
     COMPILATIONS[(network, shape, replicas.dynamics.position.shape, str(replicas.dynamics.position.dtype))] += 1
-    evaluate = jax.vmap(partial(_evaluate, network, shape, params, system))
+    ensemble, n_atoms = ENSEMBLES[shape.ensemble], replicas.dynamics.position.shape[1]
+    n_dof = degrees_of_freedom(shape.ensemble, n_atoms)
+    per_replica = Bath(0, None, None, None, None, None)  # type: ignore[arg-type]
+    evaluate = jax.vmap(partial(_evaluate, network, shape, system), in_axes=(0 if shape.stacked else None, 0, 0))
     search = jax.vmap(partial(_search, network, shape, system))
-    stale = jax.vmap(partial(moved_too_far, skin=system.skin))  # type: ignore[arg-type]
-    move = jax.vmap(langevin.before_force, in_axes=(0, None, 0, None))
-    finish = jax.vmap(langevin.after_force, in_axes=(0, 0, None))
+    stale = jax.vmap(lambda d, c: is_stale(d.position, d.cell, c, network.cutoff, system.skin))
+    move = jax.vmap(lambda state, warm: ensemble.before_force(state, warm, n_dof), in_axes=(0, per_replica))
+    finish = jax.vmap(lambda state, warm: ensemble.after_force(state, warm, n_dof), in_axes=(0, per_replica))
+    conserved = jax.vmap(partial(conserved_energy, shape.ensemble), in_axes=(0, 0, per_replica))
+    judge = jax.vmap(
+        partial(_status, system, n_dof),
+        in_axes=(0, 0, 0, Limits(None, None, None, None, 0)),  # type: ignore[arg-type]
+    )
 
-    def fits(most: Int[Array, "2"]) -> Bool[Array, ""]:
-        return jnp.all(most <= jnp.array([shape.edges, shape.candidates]))
+    def needed(found: _Forces, candidates: Candidates, cells: Float[Array, "replicas 3 3"], status: Any) -> Need:
+        reach = jax.vmap(lambda cell: reach_needed(cell, system.pbc, shape.grid, network.cutoff + system.skin))
+        asked = Need(found.edges, candidates.count, candidates.fullest, reach(cells))
+        # what a replica that is stopped would have needed (atoms on top of each other, a collapsed cell) counts for nothing
+        return jax.tree.map(
+            lambda n: jnp.max(n * (status == 0).reshape(-1, *[1] * (n.ndim - 1)).astype(n.dtype), axis=0), asked
+        )
 
-    def one_step(carry: _Carry, _: None) -> tuple[_Carry, None]:
-        old, candidates, most = carry
+    def one_step(warm: Bath, carry: _Carry, _: None) -> tuple[_Carry, None]:
+        old, candidates, need = carry
         running = old.status == 0
         # a stopped replica stays where it is: where it was heading must not ask for room or for a new list
-        moved = _choose(running, move(old.dynamics, drive.timestep, drive.kT, drive.friction), old.dynamics)
+        moved = _choose(running, move(old.dynamics, warm), old.dynamics)
         # one decision for all replicas: a real branch, taken only when some replica needs it
-        rebuild = jnp.any(stale(moved.position, candidates))
-        candidates = jax.lax.cond(rebuild, search, lambda _: candidates, moved.position)
-        energy, forces, met = evaluate(moved.position, candidates)
-        new = finish(moved, forces, drive.timestep)
-        status = jnp.where(running, _status(system, new, energy, met), old.status)
+        candidates = jax.lax.cond(jnp.any(stale(moved, candidates)), search, lambda _: candidates, moved)
+        found = evaluate(params, moved, candidates)
+        new = finish(moved.set(force=found.forces, virial=found.virial), warm)
+        status = jnp.where(running, judge(new, found, system.bonds, system.limits), old.status)
         dynamics, energy, steps = _choose(
-            status == 0, (new, energy, old.steps + 1), (old.dynamics, old.energy, old.steps)
+            status == 0, (new, found.energy, old.steps + 1), (old.dynamics, old.energy, old.steps)
         )
         # once edges were missing the trajectory is wrong, and so is what it needs
-        most = jnp.where(fits(most), jnp.maximum(most, _need(met, candidates)), most)
-        return (Replicas(dynamics, energy, status, steps), candidates, most), None
+        more = jax.tree.map(jnp.maximum, need, needed(found, candidates, dynamics.cell, status))
+        need = jax.tree.map(partial(jnp.where, fits(need, shape)), more, need)
+        return (Replicas(dynamics, energy, status, steps), candidates, need), None
+
+    def frame_of(r: Replicas, warm: Bath) -> Frames:
+        d = r.dynamics
+        return Frames(
+            d.position,
+            d.momentum,
+            r.energy,
+            jax.vmap(kinetic_energy)(d),
+            conserved(d, r.energy, warm),
+            d.cell,
+            jax.vmap(pressure)(d),
+            r.status,
+            r.steps,
+        )
 
     def one_frame(state: tuple[Int[Array, ""], _Carry, Frames]) -> tuple[Int[Array, ""], _Carry, Frames]:
         k, carry, frames = state
-        carry, _ = jax.lax.scan(one_step, carry, None, length=shape.steps_per_frame)
-        return k + 1, carry, jax.tree.map(lambda all, now: all.at[k].set(now), frames, _frame(carry[0]))
+        warm = pytree.replace(bath, kT=bath.kT * heating[k])
+        carry, _ = jax.lax.scan(partial(one_step, warm), carry, None, length=shape.steps_per_frame)
+        return k + 1, carry, jax.tree.map(lambda all, now: all.at[k].set(now), frames, frame_of(carry[0], warm))
 
     def unfinished(state: tuple[Int[Array, ""], _Carry, Frames]) -> Bool[Array, ""]:
-        k, (_, _, most), _ = state
-        return (k < count) & fits(most)
+        k, (_, _, need), _ = state
+        return (k < count) & fits(need, shape)
 
-    candidates = search(replicas.dynamics.position)
-    energy, forces, met = evaluate(replicas.dynamics.position, candidates)
-    renewed = replicas.dynamics.set(force=forces)
+    candidates = search(replicas.dynamics)
+    found = evaluate(params, replicas.dynamics, candidates)
+    renewed = replicas.dynamics.set(force=found.forces, virial=found.virial)
     running = replicas.status == 0
-    dynamics, energy = _choose(running, (renewed, energy), (replicas.dynamics, replicas.energy))
-    status = jnp.where(running, _status(system, renewed, energy, met), replicas.status)
+    dynamics, energy = _choose(running, (renewed, found.energy), (replicas.dynamics, replicas.energy))
+    status = jnp.where(running, judge(renewed, found, system.bonds, system.limits), replicas.status)
     start = Replicas(dynamics, energy, status, replicas.steps)
-    empty = jax.tree.map(lambda now: jnp.zeros((shape.frames, *now.shape), now.dtype), _frame(start))
-    carry = (start, candidates, _need(met, candidates))
-    _, (replicas, _, most), frames = jax.lax.while_loop(unfinished, one_frame, (jnp.int32(0), carry, empty))
-    return replicas, frames, most
+    empty = jax.tree.map(lambda now: jnp.zeros((shape.frames, *now.shape), now.dtype), frame_of(start, bath))
+    carry = (start, candidates, needed(found, candidates, dynamics.cell, status))
+    _, (replicas, _, need), frames = jax.lax.while_loop(unfinished, one_frame, (jnp.int32(0), carry, empty))
+    return replicas, frames, need
 
 
-def _search(network: nn.Module, shape: Shape, system: System, positions: Float[Array, "atoms 3"]) -> Candidates:
+def _search(network: nn.Module, shape: Shape, system: System, dynamics: Dynamics) -> Candidates:
     reach = network.cutoff + system.skin
-    return find_candidates(positions, system.cell, system.pbc, system.stencil, reach, shape.candidates)
+    return find_candidates(dynamics.position, dynamics.cell, system.pbc, shape.grid, reach, shape.candidates)
 
 
 def _evaluate(
-    network: nn.Module,
-    shape: Shape,
-    params: Any,
-    system: System,
-    positions: Float[Array, "atoms 3"],
-    candidates: Candidates,
-) -> tuple[Float[Array, ""], Float[Array, "atoms 3"], Met]:
-    """Interaction energy and forces of one replica."""
+    network: nn.Module, shape: Shape, system: System, params: Any, dynamics: Dynamics, candidates: Candidates
+) -> _Forces:
+    """Interaction energy, forces and virial of one replica."""
     cutoff: float = network.cutoff
-    n_atoms = positions.shape[0]
-    senders, receivers, shifts, count = filter_edges(positions, system.cell, candidates, cutoff, shape.edges)
+    positions, cell, n_atoms = dynamics.position, dynamics.cell, dynamics.position.shape[0]
+    senders, receivers, shifts, count = filter_edges(positions, cell, candidates, cutoff, shape.edges)
     one_structure = jnp.zeros(n_atoms, dtype=jnp.int32)
-    graph = Graph(positions, system.species, one_structure, system.cell[None], senders, receivers, shifts)
+    graph = Graph(positions, system.species, one_structure, cell[None], senders, receivers, shifts)
     prediction = predict(network, params, graph)
     lengths = jnp.linalg.norm(edge_vectors(graph, cutoff), axis=-1)
     touching = system.radii[senders] + system.radii[receivers]
     relative = jnp.where(receivers < n_atoms, lengths / touching, jnp.inf)
-    return prediction.energies[0], prediction.forces, Met(count, relative.min())
+    virial = jnp.trace(prediction.virials[0])
+    return _Forces(prediction.energies[0], prediction.forces, virial, relative.min(), count)
 
 
-def _status(system: System, dynamics: Any, energy: Float[Array, "replicas"], met: Met) -> Int[Array, "replicas"]:
-    """What the guards say of each replica now."""
-    temperature = jax.vmap(langevin.kinetic_energy)(dynamics) / (1.5 * system.species.shape[0] * units.KELVIN)
-    return jax.vmap(status_of, in_axes=(0, 0, 0, 0, 0, None, None))(
-        energy,
-        dynamics.force,
-        dynamics.position,
-        temperature,
-        met.closest,
-        system.max_temperature,
-        system.min_distance,
+def _status(
+    system: System,
+    n_dof: int,
+    dynamics: Dynamics,
+    found: _Forces,
+    bonds: Int[Array, "bonds 5"],
+    limits: Limits,
+) -> Int[Array, ""]:
+    """What the guards say of a replica now."""
+    met = Met(
+        energy=found.energy,
+        forces=found.forces,
+        positions=dynamics.position,
+        temperature=2.0 * kinetic_energy(dynamics) / (n_dof * units.KELVIN),
+        closest=found.closest,
+        longest=_longest_bond(system, dynamics, bonds),
+        volume=volume(dynamics),
     )
+    return status_of(met, limits)
 
 
-def _need(met: Met, candidates: Candidates) -> Int[Array, "2"]:
-    """Edges and candidates of the replica that has most."""
-    return jnp.stack([met.edges.max(), candidates.count.max()])
-
-
-def _frame(r: Replicas) -> Frames:
-    """What is recorded of a state."""
-    kinetic = jax.vmap(langevin.kinetic_energy)(r.dynamics)
-    return Frames(r.dynamics.position, r.dynamics.momentum, r.energy, kinetic, r.status, r.steps)
+def _longest_bond(system: System, dynamics: Dynamics, bonds: Int[Array, "bonds 5"]) -> Float[Array, ""]:
+    """Longest bond relative to the sum of covalent radii; 0 where there is none."""
+    one, other, images = bonds[:, 0], bonds[:, 1], bonds[:, 2:].astype(dynamics.cell.dtype)
+    vectors = dynamics.position[other] + images @ dynamics.cell - dynamics.position[one]
+    relative = jnp.linalg.norm(vectors, axis=-1) / (system.radii[one] + system.radii[other])
+    return jnp.max(jnp.where(one < dynamics.position.shape[0], relative, 0.0), initial=0.0)
 
 
 def _choose(which: Bool[Array, "replicas"], a: Any, b: Any) -> Any:

@@ -10,7 +10,9 @@ from enum import IntFlag
 import jax.numpy as jnp
 import numpy as np
 from ase.data import covalent_radii
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxft.pytree import pytree
 
 
 class Status(IntFlag):
@@ -20,12 +22,16 @@ class Status(IntFlag):
     NOT_FINITE = 1
     TOO_HOT = 2
     TOO_CLOSE = 4
+    BOND_STRETCHED = 8
+    CELL_RUNAWAY = 16
 
 
 REASONS = {
     Status.NOT_FINITE: "energy, force or position not finite",
     Status.TOO_HOT: "runaway temperature",
     Status.TOO_CLOSE: "two atoms too close",
+    Status.BOND_STRETCHED: "a bond stretched beyond its limit",
+    Status.CELL_RUNAWAY: "the cell shrank or grew beyond its limit",
 }
 
 
@@ -33,11 +39,43 @@ REASONS = {
 class GuardSettings:
     """Limits beyond which a replica is stopped.
 
-    max_temperature in K (kinetic, of the moment); min_distance as a fraction of the sum of covalent radii.
+    max_temperature    K (kinetic, of the moment)
+    min_distance       as a fraction of the sum of covalent radii
+    max_bond_stretch   likewise: bonds of the starting structure may not get longer than this; None: bonds may break
+    max_volume_change  factor by which the volume may shrink or grow, where there is a barostat
     """
 
     max_temperature: float = 5000.0
     min_distance: float = 0.5
+    max_bond_stretch: float | None = None
+    max_volume_change: float = 2.0
+
+
+@pytree
+class Limits:
+    """The same as arrays; ``volume`` is that of the start in Å³ (per replica in a simulation)."""
+
+    max_temperature: Float[Array, ""]
+    min_distance: Float[Array, ""]
+    max_bond_stretch: Float[Array, ""]
+    max_volume_change: Float[Array, ""]
+    volume: Float[Array, "*replicas"]
+
+
+@pytree
+class Met:
+    """What a step met, as the guards want it.
+
+    energy eV; temperature K; closest and longest: shortest edge and longest bond over the sum of covalent radii; volume Å³
+    """
+
+    energy: Float[Array, ""]
+    forces: Float[Array, "atoms 3"]
+    positions: Float[Array, "atoms 3"]
+    temperature: Float[Array, ""]
+    closest: Float[Array, ""]
+    longest: Float[Array, ""]
+    volume: Float[Array, ""]
 
 
 def describe(status: int) -> str:
@@ -50,19 +88,19 @@ def radii_of(numbers: Int[np.ndarray, "atoms"]) -> Float[np.ndarray, "atoms"]:
     return covalent_radii[np.asarray(numbers)]
 
 
-def status_of(
-    energy: Float[Array, ""],
-    forces: Float[Array, "atoms 3"],
-    positions: Float[Array, "atoms 3"],
-    temperature: Float[Array, ""],
-    closest: Float[Array, ""],
-    max_temperature: Float[Array, ""] | float,
-    min_distance: Float[Array, ""] | float,
-) -> Int[Array, ""]:
-    """Status of a state. closest: shortest edge relative to the sum of its covalent radii; temperature in K."""
-    finite = jnp.isfinite(energy) & jnp.isfinite(forces).all() & jnp.isfinite(positions).all()
-    status = jnp.where(finite, 0, int(Status.NOT_FINITE))
-    # written as "not below" so that a NaN temperature counts as too hot
-    status |= jnp.where(temperature < max_temperature, 0, int(Status.TOO_HOT))
-    status |= jnp.where(closest >= min_distance, 0, int(Status.TOO_CLOSE))
-    return status.astype(jnp.int32)
+def status_of(met: Met, limits: Limits) -> Int[Array, ""]:
+    """Status of a state."""
+    finite = jnp.isfinite(met.energy) & jnp.isfinite(met.forces).all() & jnp.isfinite(met.positions).all()
+    change = met.volume / limits.volume
+    # written as what must hold, so that a NaN counts as broken
+    must_hold: dict[Status, Bool[Array, ""]] = {
+        Status.NOT_FINITE: finite,
+        Status.TOO_HOT: met.temperature < limits.max_temperature,
+        Status.TOO_CLOSE: met.closest >= limits.min_distance,
+        Status.BOND_STRETCHED: met.longest <= limits.max_bond_stretch,
+        Status.CELL_RUNAWAY: jnp.maximum(change, 1.0 / change) <= limits.max_volume_change,
+    }
+    status = jnp.int32(0)
+    for bit, holds in must_hold.items():
+        status |= jnp.where(holds, 0, int(bit)).astype(jnp.int32)
+    return status

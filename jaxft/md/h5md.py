@@ -23,7 +23,7 @@ from jaxft.errors import InputError
 from jaxft.records import write_atomically
 
 FORMAT = "jaxft-trajectory"
-VERSION = 1
+VERSION = 2
 
 CHUNK = 65536
 """Bytes per chunk, roughly: about 100 frames of positions of 52 atoms."""
@@ -33,22 +33,25 @@ NOT_WRITTEN = -1
 
 
 class Column(NamedTuple):
-    """One number, or one vector per atom, in each frame; ``unit`` in the words of H5MD."""
+    """One number, one vector per atom, or one cell in each frame; ``unit`` in the words of H5MD."""
 
     group: str
     dtype: str
-    per_atom: bool
+    kind: str
     unit: str | None
 
 
 COLUMNS = {
-    "positions": Column("particles/all/position", "<f4", True, "Angstrom"),
-    "velocities": Column("particles/all/velocity", "<f4", True, "Angstrom fs-1"),
-    "energies": Column("observables/potential_energy", "<f8", False, "eV"),
-    "kinetic": Column("observables/kinetic_energy", "<f8", False, "eV"),
-    "steps": Column("observables/steps_done", "<i8", False, None),
+    "positions": Column("particles/all/position", "<f4", "atoms", "Angstrom"),
+    "velocities": Column("particles/all/velocity", "<f4", "atoms", "Angstrom fs-1"),
+    "cells": Column("particles/all/box/edges", "<f8", "cell", "Angstrom"),
+    "energies": Column("observables/potential_energy", "<f8", "number", "eV"),
+    "kinetic": Column("observables/kinetic_energy", "<f8", "number", "eV"),
+    "conserved": Column("observables/conserved_energy", "<f8", "number", "eV"),
+    "pressure": Column("observables/pressure", "<f8", "number", "eV Angstrom-3"),
+    "steps": Column("observables/steps_done", "<i8", "number", None),
     # last, so that a frame with a status is complete
-    "status": Column("observables/status", "<i4", False, None),
+    "status": Column("observables/status", "<i4", "number", None),
 }
 
 
@@ -60,6 +63,8 @@ class Layout:
     n_frames     how many frames have space
     first_step   step of the first frame; the others follow every ``frame_every`` steps of ``timestep_fs``
     identity     hash of the run that it belongs to
+    n_dof        thermal degrees of freedom
+    moving_cell  whether each frame has a cell of its own; else all have the template's
     """
 
     template: Atoms
@@ -68,6 +73,12 @@ class Layout:
     frame_every: int
     timestep_fs: float
     identity: str
+    n_dof: int
+    moving_cell: bool = False
+
+    def columns(self) -> dict[str, Column]:
+        """What is written frame by frame."""
+        return {name: column for name, column in COLUMNS.items() if name != "cells" or self.moving_cell}
 
 
 def create(path: str | Path, layout: Layout) -> None:
@@ -118,13 +129,18 @@ def read_layout(file: h5py.File) -> Layout:
         frame_every=int(ours["frame_every"]),
         timestep_fs=float(ours["timestep_fs"]),
         identity=str(ours["identity"]),
+        n_dof=int(ours["n_dof"]),
+        moving_cell=bool(ours["moving_cell"]),
     )
 
 
 def write_frames(path: str | Path, first: int, columns: Mapping[str, np.ndarray]) -> None:
-    """Write frames ``first``, ``first + 1``, …; ``columns`` has all of ``COLUMNS``, frames along the first axis."""
+    """Write frames ``first``, ``first + 1``, …; ``columns`` has all of ``COLUMNS``, frames along the first axis.
+
+    Cells are written only where the file was laid out for cells that move.
+    """
     with open_file(path, "r+") as file:
-        for name, column in COLUMNS.items():
+        for name, column in read_layout(file).columns().items():
             data = columns[name]
             file[column.group]["value"][first : first + len(data)] = data
 
@@ -147,7 +163,8 @@ def trim(path: str | Path, n_frames: int) -> None:
             _lay_out(temporary, shorter)
             for first in range(0, n_frames, _ROWS):
                 rows = slice(first, min(first + _ROWS, n_frames))
-                write_frames(temporary, first, {k: old[c.group]["value"][rows] for k, c in COLUMNS.items()})
+                columns = layout.columns().items()
+                write_frames(temporary, first, {name: old[c.group]["value"][rows] for name, c in columns})
 
         write_atomically(path, write)
 
@@ -168,17 +185,18 @@ def _lay_out(path: Path, layout: Layout) -> None:
     with h5py.File(path, "w", libver="earliest", locking=False) as file:
         _describe(file, layout)
         steps = layout.first_step + layout.frame_every * np.arange(n, dtype=np.int64)
-        for column in COLUMNS.values():
+        shapes = {"atoms": (n, len(atoms), 3), "cell": (n, 3, 3), "number": (n,)}
+        for column in layout.columns().values():
             group = file.create_group(column.group)
-            shape = (n, len(atoms), 3) if column.per_atom else (n,)
+            shape = shapes[column.kind]
             value = _allocate(group, shape, column.dtype, NOT_WRITTEN if column is COLUMNS["status"] else None)
             if column.unit is not None:
                 value.attrs["unit"] = column.unit
             _link_times(file, group, steps, layout.timestep_fs)
-        box = file.create_group("particles/all/box")
+        box = file.require_group("particles/all/box")
         box.attrs["dimension"] = 3
         box.attrs["boundary"] = ["periodic" if p else "none" for p in atoms.pbc]
-        if atoms.cell.array.any():
+        if atoms.cell.array.any() and not layout.moving_cell:
             edges = box.create_group("edges")
             value = _allocate(edges, (n, 3, 3), "<f8", None)
             value.attrs["unit"] = "Angstrom"
@@ -205,6 +223,8 @@ def _describe(file: h5py.File, layout: Layout) -> None:
             "first_step": layout.first_step,
             "frame_every": layout.frame_every,
             "timestep_fs": layout.timestep_fs,
+            "n_dof": layout.n_dof,
+            "moving_cell": layout.moving_cell,
             "info": json.dumps(layout.template.info, sort_keys=True),
         }
     )

@@ -1,8 +1,8 @@
 """Which run is this? Hashes that tell one run from every other, so that a file is never continued by another run.
 
-They cover what decides a trajectory: network, parameters and reference energy; settings; atoms, cell, starting
-positions and random keys; temperature, timestep, friction. Momenta are left out: they follow from the rest, and another
-machine may round them otherwise.
+They cover what decides a trajectory: network, parameters and reference energies; settings; atoms, cells, starting
+positions and random keys; temperatures, timestep, friction, relaxation times, pressure. Momenta are left out: they follow
+from the rest, and another machine may round them otherwise.
 """
 
 import dataclasses
@@ -18,23 +18,24 @@ from jaxft.md.simulation import Simulation
 
 def identity_of(simulation: Simulation) -> dict[str, Any]:
     """Plain JSON that is equal for equal runs; ``simulation`` as the run begins."""
-    replicas, drive, template = simulation.replicas, simulation.drive, simulation.template
+    replicas, bath, template = simulation.replicas, simulation.bath, simulation.template
     network = simulation.network
+    # one potential for all replicas has one energy, however many there are
+    energies = simulation.reference_energy if simulation.stacked else simulation.reference_energy[:1]
     fields = {f.name: repr(getattr(network, f.name)) for f in dataclasses.fields(network) if f.name not in _FLAX}
     return {
         "network": f"{type(network).__name__} {json.dumps(fields, sort_keys=True)}",
-        "parameters": _hash([*jax.tree.leaves(simulation.params), simulation.reference_energy]),
+        "parameters": _hash([*jax.tree.leaves(simulation.params), energies]),
         "settings": dataclasses.asdict(simulation.settings),
         "atoms": _hash([template.numbers, template.get_masses(), template.cell.array, template.pbc]),
         "start": _hash(
             [
                 replicas.dynamics.position,
+                replicas.dynamics.cell,
                 jax.random.key_data(replicas.dynamics.rng),
                 replicas.steps,
                 replicas.status,
-                drive.kT,
-                drive.timestep,
-                drive.friction,
+                *jax.tree.leaves(bath),
             ]
         ),
         "dtype": str(replicas.dynamics.position.dtype),

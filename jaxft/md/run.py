@@ -17,7 +17,8 @@ import numpy as np
 from jaxft import units
 from jaxft.errors import InputError
 from jaxft.md.block import COMPILATIONS, Frames
-from jaxft.md.checkpoint import restore, save_checkpoint
+from jaxft.md.checkpoint import previous, restore, save_checkpoint
+from jaxft.md.ensembles import ENSEMBLES
 from jaxft.md.guards import describe
 from jaxft.md.h5md import Layout, create, flush_to_disk, forget_frames, open_file, read_layout, trim, write_frames
 from jaxft.md.identity import digest, identity_of
@@ -82,6 +83,7 @@ def run(
     trajectories: Sequence[Path] | None = None,
     block_frames: int = 25,
     checkpoint_every_s: float = 0.0,
+    from_temperature: float | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Outcome:
     """Run until ``n_frames`` are recorded or all replicas have stopped.
@@ -92,23 +94,28 @@ def run(
     trajectories        one file per replica; None: frames are not kept
     block_frames        frames per compiled block
     checkpoint_every_s  s between checkpoints; 0: after every block. There is always one at the end
+    from_temperature    K: the bath goes linearly from there to its temperature over the run; None: it is there at once
 
     Raises InputError where checkpoint or trajectories belong to another run.
     """
     began, compiled = time.perf_counter(), COMPILATIONS.total()
     identity = {**identity_of(simulation), "n_frames": n_frames, "block_frames": block_frames}
+    if from_temperature is not None:
+        identity["from_temperature"] = from_temperature
     paths = _check(simulation, n_frames, block_frames, trajectories)
     now, done = simulation, 0
     if checkpoint is not None and Path(checkpoint).exists():
         now, done = restore(simulation, checkpoint, identity)
-    _prepare(paths, _layout(simulation, n_frames, digest(identity)), done)
+    layouts = [_layout(simulation, k, n_frames, digest(identity)) for k in range(len(paths))]
+    _prepare(paths, layouts, done)
 
     saved = time.perf_counter()
     # at least one block, so that every trajectory has a frame
     while done < n_frames and (done == 0 or (now.status == 0).any()):
         count = min(block_frames, n_frames - done)
         block_began = time.perf_counter()
-        now, frames = advance(now, count, longest=block_frames)
+        heating = _heating(simulation, from_temperature, n_frames, done, count)
+        now, frames = advance(now, count, longest=block_frames, heating=heating)
         for replica, path in enumerate(paths):
             write_frames(path, done, _columns(now, frames, replica))
         done += count
@@ -122,6 +129,8 @@ def run(
             on_progress(_progress(now, frames, done, n_frames, time.perf_counter() - block_began))
     for path in paths:
         trim(path, done)
+    if checkpoint is not None:
+        previous(checkpoint).unlink(missing_ok=True)
     return Outcome(
         simulation=now,
         stops=tuple(_stop(now, replica) for replica in range(now.n_replicas)),
@@ -143,22 +152,34 @@ def _check(
     return paths
 
 
-def _layout(simulation: Simulation, n_frames: int, identity: str) -> Layout:
+def _heating(
+    simulation: Simulation, from_temperature: float | None, n_frames: int, done: int, count: int
+) -> np.ndarray | None:
+    """Factor on the bath's temperature for each of the next frames: a straight line that ends at 1 with the last frame."""
+    if from_temperature is None:
+        return None
+    begin = from_temperature / simulation.settings.temperature
+    return begin + (1.0 - begin) * np.arange(done + 1, done + count + 1) / n_frames
+
+
+def _layout(simulation: Simulation, replica: int, n_frames: int, identity: str) -> Layout:
     every = simulation.settings.frame_every
     return Layout(
-        template=simulation.template,
+        template=simulation.frame(replica),
         n_frames=n_frames,
         first_step=int(np.max(simulation.replicas.steps)) + every,
         frame_every=every,
         timestep_fs=simulation.settings.timestep_fs,
         identity=identity,
+        n_dof=simulation.n_dof,
+        moving_cell=ENSEMBLES[simulation.settings.ensemble].moves_cell,
     )
 
 
-def _prepare(paths: Sequence[Path], layout: Layout, done: int) -> None:
+def _prepare(paths: Sequence[Path], layouts: Sequence[Layout], done: int) -> None:
     """Files with space for all frames, ``done`` of them written. A file of another run is never touched."""
-    space = {path: _space(path, layout.identity, done) for path in paths}
-    for path in paths:
+    space = {path: _space(path, layout.identity, done) for path, layout in zip(paths, layouts, strict=True)}
+    for path, layout in zip(paths, layouts, strict=True):
         if done == 0:
             create(path, layout)
         elif space[path] > done:
@@ -191,8 +212,11 @@ def _columns(simulation: Simulation, frames: Frames, replica: int) -> dict[str, 
     return {
         "positions": frames.positions[:, replica],
         "velocities": momenta / masses * units.FEMTOSECOND,
-        "energies": np.asarray(frames.energy[:, replica], dtype=np.float64) + simulation.reference_energy,
+        "energies": np.asarray(frames.energy[:, replica], dtype=np.float64) + simulation.reference_energy[replica],
         "kinetic": frames.kinetic[:, replica],
+        "conserved": np.asarray(frames.conserved[:, replica], np.float64) + simulation.reference_energy[replica],
+        "pressure": frames.pressure[:, replica],
+        "cells": frames.cells[:, replica],
         "steps": frames.steps[:, replica],
         "status": frames.status[:, replica],
     }
@@ -204,15 +228,16 @@ def _progress(simulation: Simulation, frames: Frames, done: int, n_frames: int, 
     fs = len(frames.energy) * settings.frame_every * settings.timestep_fs
     some = running.any()
     kinetic = float(np.mean(frames.kinetic[:, running], dtype=np.float64)) if some else math.nan
-    energy = float(np.mean(frames.energy[:, running], dtype=np.float64)) if some else math.nan
+    energies = frames.energy[:, running] + simulation.reference_energy[running]
+    energy = float(np.mean(energies, dtype=np.float64)) if some else math.nan
     return Progress(
         frames=done,
         n_frames=n_frames,
         steps=int(np.max(simulation.replicas.steps)),
         ns_per_day=fs * 1.0e-6 * 86400.0 / wall_s,
         running=int(running.sum()),
-        temperature=kinetic / (1.5 * n_atoms * units.KELVIN),
-        energy_per_atom=(energy + simulation.reference_energy) / n_atoms,
+        temperature=2.0 * kinetic / (simulation.n_dof * units.KELVIN),
+        energy_per_atom=energy / n_atoms,
     )
 
 

@@ -1,4 +1,4 @@
-"""A simulation in progress: R replicas of one composition under one potential, advanced block by block from the host.
+"""A simulation in progress: R replicas of one composition, under one potential or one each, advanced block by block.
 
 ``start`` makes it, ``advance`` returns it some steps later together with the frames, ``under`` puts new weights under
 it. Nothing is changed in place. A block whose arrays were too small is thrown away and done again with larger ones, so
@@ -14,17 +14,20 @@ import jax.numpy as jnp
 import numpy as np
 from ase import Atoms
 from flax import linen as nn
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
-from jaxft import units
+from jaxft import pytree, units
 from jaxft.errors import InputError
-from jaxft.md import langevin
-from jaxft.md.block import Drive, Frames, Replicas, Shape, System, run_block
-from jaxft.md.guards import radii_of
+from jaxft.md.block import Frames, Need, Replicas, Shape, System, fits, run_block
+from jaxft.md.bonds import find_bonds
+from jaxft.md.dynamics import Bath, begin
+from jaxft.md.ensembles import ENSEMBLES, degrees_of_freedom
+from jaxft.md.guards import Limits, radii_of
+from jaxft.md.neighbors import Grid, choose_grid
 from jaxft.md.settings import MDSettings
 from jaxft.potential.potential import Potential, cast_parameters
 from jaxft.structures.batch import capacity
-from jaxft.structures.cell import complete_cell, image_stencil
+from jaxft.structures.cell import complete_cell
 from jaxft.structures.checks import check_structure
 from jaxft.structures.neighbors import find_edges
 from jaxft.structures.species import species_of
@@ -41,18 +44,26 @@ CARRIED = ("charge", "multiplicity")
 
 @dataclass(frozen=True)
 class Simulation:
-    """Everything that the next block needs. ``reference_energy`` (eV) is added to network energies on the host."""
+    """Everything that the next block needs.
+
+    params             of the network; with ``stacked`` each leaf has a first axis of replicas
+    reference_energy   (replicas,) eV, added to network energies on the host
+    template           what holds for every frame of every replica; its cell is that of the first one at the start
+    edges, candidates, grid  capacities
+    """
 
     network: nn.Module
     params: Any
-    reference_energy: float
+    stacked: bool
+    reference_energy: Float[np.ndarray, "replicas"]
     template: Atoms
     settings: MDSettings
     system: System
-    drive: Drive
+    bath: Bath
     replicas: Replicas
     edges: int
     candidates: int
+    grid: Grid
 
     @property
     def n_replicas(self) -> int:
@@ -60,18 +71,38 @@ class Simulation:
         return int(self.replicas.status.shape[0])
 
     @property
+    def n_dof(self) -> int:
+        """Thermal degrees of freedom of a replica."""
+        return degrees_of_freedom(self.settings.ensemble, len(self.template))
+
+    @property
     def status(self) -> np.ndarray:
         """Status of each replica (``guards.Status``)."""
         return np.asarray(self.replicas.status)
 
+    def shape(self, frames: int) -> Shape:
+        """The static shape of a block of up to so many frames."""
+        every = self.settings.frame_every
+        return Shape(self.settings.ensemble, self.edges, self.candidates, self.grid, frames, every, self.stacked)
+
     def atoms(self, replica: int) -> Atoms:
         """The last good state of a replica, with momenta."""
-        dynamics = self.replicas.dynamics
-        return to_atoms(self.template, dynamics.position[replica], dynamics.momentum[replica])
+        d = self.replicas.dynamics
+        return to_atoms(self.frame(replica), d.position[replica], d.momentum[replica])
+
+    def frame(self, replica: int) -> Atoms:
+        """The template in the present cell of a replica."""
+        if not self.template.pbc.any():
+            return self.template
+        atoms = self.template.copy()
+        # rows of directions that are not periodic stay as they were given: the search has put others in their place
+        cell = np.asarray(self.replicas.dynamics.cell[replica], dtype=np.float64)
+        atoms.set_cell(np.where(atoms.pbc[:, None], cell, atoms.cell.array))
+        return atoms
 
 
 def start(
-    potential: Potential,
+    potential: Potential | Sequence[Potential],
     structures: Sequence[Atoms],
     settings: MDSettings,
     key: PRNGKeyArray,
@@ -79,90 +110,145 @@ def start(
 ) -> Simulation:
     """Replicas at the given positions with fresh momenta; replica r draws from ``fold_in(key, r)``.
 
+    potential: one for all replicas, or one each (of one architecture), whose parameters are stacked and run in one program.
     Raises InputError for unusable structures, elements that the potential lacks, constraints (dynamics would not heed
-    them), structures that differ in composition, order of atoms, masses, cell or periodicity, and float64 where JAX has
-    it off.
+    them), structures that differ in composition, order of atoms, masses or periodicity, a barostat on a cell that is not
+    periodic, a single atom in an ensemble without centre-of-mass motion, and float64 where JAX has it off.
     """
-    _check(structures)
-    params = cast_parameters(potential.params, dtype)
-    template = structures[0]
-    reach = potential.cutoff + settings.skin
-    cell = complete_cell(template.cell.array, template.pbc, template.positions, 4.0 * reach)
-    kT = jnp.full(len(structures), units.KELVIN * settings.temperature, dtype=dtype)
+    _check(structures, settings)
+    potentials = [potential] if isinstance(potential, Potential) else list(potential)
+    params, stacked = _stack(potentials, len(structures), dtype, isinstance(potential, Potential))
+    first, template = potentials[0], structures[0]
+    reach = first.cutoff + settings.skin
+    n = len(structures)
+    whole = np.stack([complete_cell(a.cell.array, a.pbc, a.positions, 4.0 * reach) for a in structures])
+    kT = jnp.full(n, units.KELVIN * settings.temperature, dtype=dtype)
     masses = jnp.asarray(template.get_masses(), dtype=dtype)
     positions = jnp.asarray(np.stack([a.positions for a in structures]), dtype=dtype)
-    keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(len(structures)))
-    dynamics = jax.vmap(langevin.init, in_axes=(0, 0, None, 0))(keys, positions, masses, kT)
-    zeros = jnp.zeros(len(structures), dtype=jnp.int32)
+    keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(n))
+    cells = jnp.asarray(whole, dtype=dtype)
     return Simulation(
-        network=potential.network,
+        network=first.network,
         params=params,
-        reference_energy=potential.reference_energy(template),
+        stacked=stacked,
+        reference_energy=_reference_energy(potentials, template, n),
         template=_bare(template),
         settings=settings,
         system=System(
-            species=jnp.asarray(species_of(template.numbers, potential.atomic_numbers)),
+            species=jnp.asarray(species_of(template.numbers, first.atomic_numbers)),
             radii=jnp.asarray(radii_of(template.numbers), dtype=dtype),
-            cell=jnp.asarray(cell, dtype=dtype),
             pbc=jnp.asarray(template.pbc),
-            stencil=jnp.asarray(image_stencil(cell, template.pbc, reach), dtype=jnp.int32),
             skin=jnp.asarray(settings.skin, dtype=dtype),
-            max_temperature=jnp.asarray(settings.guards.max_temperature, dtype=dtype),
-            min_distance=jnp.asarray(settings.guards.min_distance, dtype=dtype),
+            bonds=jnp.asarray(_bonds(structures, settings)),
+            limits=_limits(settings, whole, dtype),
         ),
-        drive=Drive(
-            kT=kT,
-            timestep=jnp.asarray(settings.timestep_fs * units.FEMTOSECOND, dtype=dtype),
-            friction=jnp.asarray(settings.friction_per_ps / (1000.0 * units.FEMTOSECOND), dtype=dtype),
+        bath=_bath(settings, kT, dtype),
+        replicas=Replicas(
+            jax.vmap(begin, in_axes=(0, 0, None, 0, 0))(keys, positions, masses, cells, kT),
+            jnp.zeros(n, dtype=dtype),
+            jnp.zeros(n, dtype=jnp.int32),
+            jnp.zeros(n, dtype=jnp.int32),
         ),
-        replicas=Replicas(dynamics, jnp.zeros(len(structures), dtype=dtype), zeros, zeros),
-        edges=_room(structures, potential.cutoff),
+        edges=_room(structures, first.cutoff),
         candidates=_room(structures, reach),
+        grid=choose_grid(np.stack([a.positions for a in structures]), whole, template.pbc, reach),
     )
 
 
 def under(simulation: Simulation, potential: Potential) -> Simulation:
-    """The same state under other weights of the same network; nothing is compiled again."""
+    """The same state of all replicas under other weights of the same network; nothing is compiled again."""
     if potential.network != simulation.network:
         raise InputError("a trajectory can only go on under a potential of the same architecture and settings")
+    dtype = simulation.replicas.dynamics.position.dtype
+    potentials = [potential] * simulation.n_replicas if simulation.stacked else [potential]
+    params, _ = _stack(potentials, simulation.n_replicas, dtype, not simulation.stacked)
+    energy = _reference_energy(potentials, simulation.template, simulation.n_replicas)
+    return replace(simulation, params=params, reference_energy=energy)
+
+
+def select(simulation: Simulation, replicas: Sequence[int]) -> Simulation:
+    """Some of the replicas, as if the others had never been: each keeps its positions, momenta, keys and parameters."""
+    which = np.asarray(replicas, dtype=np.int64)
+
+    def pick(tree: Any) -> Any:
+        return jax.tree.map(lambda leaf: leaf[which], tree)
+
+    system, bath = simulation.system, simulation.bath
     return replace(
         simulation,
-        params=cast_parameters(potential.params, simulation.replicas.dynamics.position.dtype),
-        reference_energy=potential.reference_energy(simulation.template),
+        params=pick(simulation.params) if simulation.stacked else simulation.params,
+        reference_energy=simulation.reference_energy[which],
+        system=pytree.replace(
+            system, bonds=system.bonds[which], limits=pytree.replace(system.limits, volume=system.limits.volume[which])
+        ),
+        bath=pytree.replace(bath, kT=bath.kT[which]),
+        replicas=pick(simulation.replicas),
     )
 
 
 def at_temperature(simulation: Simulation, temperature: float) -> Simulation:
     """The same state coupled to a bath of another temperature (K)."""
-    kT = jnp.full_like(simulation.drive.kT, units.KELVIN * temperature)
-    return replace(simulation, drive=Drive(kT, simulation.drive.timestep, simulation.drive.friction))
+    kT = jnp.full_like(simulation.bath.kT, units.KELVIN * temperature)
+    return replace(simulation, bath=pytree.replace(simulation.bath, kT=kT))
 
 
-def advance(simulation: Simulation, frames: int, longest: int | None = None) -> tuple[Simulation, Frames]:
+def in_ensemble(simulation: Simulation, settings: MDSettings) -> Simulation:
+    """The same positions, momenta, cell and keys under other settings: what a next stage of a run begins with.
+
+    The same ensemble goes on as it is. In another one, thermostat and barostat begin at rest, and where it conserves total
+    momentum, what there is of it is removed and the temperature kept.
+    """
+    if ENSEMBLES[settings.ensemble].moves_cell and not simulation.template.pbc.all():
+        raise InputError(f"{settings.ensemble} needs a cell that is periodic in all directions")
+    d = simulation.replicas.dynamics
+    if settings.ensemble != simulation.settings.ensemble:
+        d = d.set(
+            heat=jnp.zeros_like(d.heat),
+            chain_position=jnp.zeros_like(d.chain_position),
+            chain_momentum=jnp.zeros_like(d.chain_momentum),
+            strain_momentum=jnp.zeros_like(d.strain_momentum),
+        )
+        if ENSEMBLES[settings.ensemble].conserves_momentum:
+            d = d.set(momentum=jax.vmap(_at_rest)(d.momentum, d.mass))
+    dtype = str(d.position.dtype)
+    kT = jnp.full_like(simulation.bath.kT, units.KELVIN * settings.temperature)
+    limits = _limits(settings, np.asarray(d.cell, dtype=np.float64), dtype)
+    return replace(
+        simulation,
+        settings=settings,
+        bath=_bath(settings, kT, dtype),
+        system=pytree.replace(simulation.system, skin=jnp.asarray(settings.skin, dtype=dtype), limits=limits),
+        replicas=pytree.replace(simulation.replicas, dynamics=d),
+    )
+
+
+def advance(
+    simulation: Simulation, frames: int, longest: int | None = None, heating: Float[np.ndarray, "frames"] | None = None
+) -> tuple[Simulation, Frames]:
     """Run one block of ``frames × settings.frame_every`` steps; frames come back as NumPy arrays.
 
-    longest: blocks of up to this many frames share one compiled program (default: ``frames``).
+    longest: blocks of up to this many frames share one compiled program (default: ``frames``). heating: factor on the bath's
+    temperature during each frame's interval.
     """
     longest = max(frames, longest or 0)
+    factors = np.ones(longest, dtype=simulation.bath.kT.dtype)
+    if heating is not None:
+        factors[:frames] = heating
     while True:
-        shape = Shape(simulation.edges, simulation.candidates, longest, simulation.settings.frame_every)
-        replicas, recorded, most = run_block(
+        shape = simulation.shape(longest)
+        replicas, recorded, need = run_block(
             simulation.network,
             shape,
             simulation.params,
             simulation.system,
-            simulation.drive,
+            simulation.bath,
+            factors,
             simulation.replicas,
             np.int32(frames),
         )
-        edges, candidates = (int(n) for n in most)
-        if edges <= shape.edges and candidates <= shape.candidates:
+        if fits(need, shape):
             return replace(simulation, replicas=replicas), jax.tree.map(lambda all: np.asarray(all)[:frames], recorded)
-        simulation = replace(
-            simulation,
-            edges=_enlarged(simulation.edges, edges),
-            candidates=_enlarged(simulation.candidates, candidates),
-        )
+        simulation = _enlarge(simulation, need)
 
 
 def to_atoms(template: Atoms, positions: Any, momenta: Any | None = None) -> Atoms:
@@ -174,10 +260,18 @@ def to_atoms(template: Atoms, positions: Any, momenta: Any | None = None) -> Ato
     return atoms
 
 
-def _check(structures: Sequence[Atoms]) -> None:
+def _check(structures: Sequence[Atoms], settings: MDSettings) -> None:
     if not structures:
         raise InputError("a simulation needs at least one starting structure, got none")
-    template = structures[0]
+    template, ensemble = structures[0], ENSEMBLES[settings.ensemble]
+    if ensemble.moves_cell and not template.pbc.all():
+        raise InputError(
+            f"{settings.ensemble} needs a cell that is periodic in all directions, got pbc {template.pbc.tolist()}"
+        )
+    if ensemble.conserves_momentum and len(template) < 2:
+        raise InputError(
+            f"{settings.ensemble} keeps the centre of mass at rest, so one atom has nothing to do; use nvt-langevin"
+        )
     for k, atoms in enumerate(structures):
         check_structure(atoms, f"starting structure {k}")
         if atoms.constraints:
@@ -188,13 +282,83 @@ def _check(structures: Sequence[Atoms]) -> None:
         if not (
             np.array_equal(atoms.numbers, template.numbers)
             and np.array_equal(atoms.get_masses(), template.get_masses())
-            and np.allclose(atoms.cell.array, template.cell.array, atol=1e-10)
             and np.array_equal(atoms.pbc, template.pbc)
         ):
             raise InputError(
-                f"starting structure {k} differs from the first in atoms, order, masses, cell or periodicity "
-                f"({atoms.get_chemical_formula()} and {template.get_chemical_formula()}); replicas must share all five"
+                f"starting structure {k} differs from the first in atoms, order, masses or periodicity "
+                f"({atoms.get_chemical_formula()} and {template.get_chemical_formula()}); replicas must share all four"
             )
+
+
+def _stack(potentials: Sequence[Potential], n_replicas: int, dtype: Any, shared: bool) -> tuple[Any, bool]:
+    """Parameters for a block, and whether each replica has its own."""
+    if shared:
+        return cast_parameters(potentials[0].params, dtype), False
+    first = potentials[0] if potentials else None
+    if len(potentials) != n_replicas:
+        raise InputError(f"{n_replicas} replicas need one potential, or {n_replicas}; got {len(potentials)}")
+    assert first is not None
+    for k, other in enumerate(potentials):
+        if other.network != first.network or other.atomic_numbers != first.atomic_numbers:
+            raise InputError(
+                f"potential {k} has another architecture, settings or elements than the first; only potentials of one kind "
+                "run in one program"
+            )
+    cast = [cast_parameters(p.params, dtype) for p in potentials]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *cast), True
+
+
+def _reference_energy(potentials: Sequence[Potential], template: Atoms, n: int) -> Float[np.ndarray, "replicas"]:
+    energies = np.array([p.reference_energy(template) for p in potentials], dtype=np.float64)
+    return np.broadcast_to(energies, (n,)).copy()
+
+
+def _bath(settings: MDSettings, kT: Any, dtype: Any) -> Bath:
+    """Settings in internal units; what the ensemble does not use is 1 and is never read."""
+
+    def value(setting: float | None, unit: float) -> Any:
+        return jnp.asarray(1.0 if setting is None else setting * unit, dtype=dtype)
+
+    fs = units.FEMTOSECOND
+    return Bath(
+        kT=kT,
+        timestep=value(settings.timestep_fs, fs),
+        friction=value(settings.friction_per_ps, 1.0 / (1000.0 * fs)),
+        thermostat_time=value(settings.thermostat_time_fs, fs),
+        barostat_time=value(settings.barostat_time_fs, fs),
+        pressure=value(settings.pressure_gpa, units.GPA),
+    )
+
+
+def _limits(settings: MDSettings, cells: Float[np.ndarray, "replicas 3 3"], dtype: Any) -> Limits:
+    guards = settings.guards
+    stretch = np.inf if guards.max_bond_stretch is None else guards.max_bond_stretch
+    volumes = np.abs(np.linalg.det(cells))
+    return Limits(
+        *(
+            jnp.asarray(v, dtype=dtype)
+            for v in (guards.max_temperature, guards.min_distance, stretch, guards.max_volume_change, volumes)
+        )
+    )
+
+
+def _bonds(structures: Sequence[Atoms], settings: MDSettings) -> np.ndarray:
+    """Bonds of each structure, padded with atoms that don't exist; none where nobody asked for the guard."""
+    if settings.guards.max_bond_stretch is None:
+        return np.zeros((len(structures), 0, 5), dtype=np.int32)
+    found = [find_bonds(a.numbers, a.positions, a.cell.array, a.pbc) for a in structures]
+    padded = np.full((len(structures), max(len(b) for b in found), 5), len(structures[0]), dtype=np.int32)
+    for k, bonds in enumerate(found):
+        padded[k, : len(bonds)] = bonds
+    return padded
+
+
+def _at_rest(momenta: Any, masses: Any) -> Any:
+    """Momenta without that of the centre of mass, of the same kinetic energy per degree of freedom."""
+    rest = momenta - masses * momenta.sum(axis=0) / masses.sum()
+    n = momenta.shape[0]
+    before, after = jnp.sum(momenta**2 / masses), jnp.sum(rest**2 / masses)
+    return rest * jnp.sqrt(before / after * (n - 1) / n) if n > 1 else rest
 
 
 def _bare(atoms: Atoms) -> Atoms:
@@ -209,6 +373,22 @@ def _bare(atoms: Atoms) -> Atoms:
 def _room(structures: Sequence[Atoms], reach: float) -> int:
     need = max(len(find_edges(a.positions, a.cell.array, a.pbc, reach).senders) for a in structures)
     return capacity(int(ROOM * need), GRANULARITY)
+
+
+def _enlarge(simulation: Simulation, need: Need) -> Simulation:
+    """Room for what was needed."""
+    reach = np.maximum(simulation.grid.reach, np.asarray(need.reach))
+    grid = Grid(
+        simulation.grid.bins,
+        (int(reach[0]), int(reach[1]), int(reach[2])),
+        max(simulation.grid.per_bin, int(need.per_bin) + 2 if int(need.per_bin) > simulation.grid.per_bin else 0),
+    )
+    return replace(
+        simulation,
+        edges=_enlarged(simulation.edges, int(need.edges)),
+        candidates=_enlarged(simulation.candidates, int(need.candidates)),
+        grid=grid,
+    )
 
 
 def _enlarged(now: int, need: int) -> int:

@@ -19,22 +19,30 @@ class Trajectory:
 
     positions   (frames, atoms, 3) Å, float32, not wrapped; read from the file slice by slice
     velocities  (frames, atoms, 3) Å/fs, float32; likewise
+    cells       (frames, 3, 3) Å where a barostat moves the cell; None: it is the template's throughout
     energies    (frames,) potential energy in eV, reference energies included, float64
     kinetic     (frames,) kinetic energy in eV
+    conserved   (frames,) what the exact equations of motion keep constant, eV (``ensembles.conserved_energy``)
+    pressure    (frames,) instantaneous, eV/Å³, positive in compression
     status      (frames,) ``guards.Status``; not 0 once the replica has stopped: such a frame repeats its last good
                 state
     steps       (frames,) steps that the replica had done, exact also where it stopped
     time_fs     (frames,) the same in fs
+    n_dof       thermal degrees of freedom
     template    elements, masses, cell, periodicity, charge and multiplicity; its positions are zero
     """
 
     positions: LazyArray
     velocities: LazyArray
+    cells: LazyArray | None
     energies: Float[np.ndarray, "frames"]
     kinetic: Float[np.ndarray, "frames"]
+    conserved: Float[np.ndarray, "frames"]
+    pressure: Float[np.ndarray, "frames"]
     status: Int[np.ndarray, "frames"]
     steps: Int[np.ndarray, "frames"]
     time_fs: Float[np.ndarray, "frames"]
+    n_dof: int
     template: Atoms
 
     def __len__(self) -> int:
@@ -42,12 +50,14 @@ class Trajectory:
 
     @property
     def temperatures(self) -> Float[np.ndarray, "frames"]:
-        """Kinetic temperature 2K/3Nk in K: momentum is not conserved, so 3N degrees of freedom."""
-        return self.kinetic / (1.5 * len(self.template) * units.KELVIN)
+        """Kinetic temperature 2K/(n_dof k) in K."""
+        return 2.0 * self.kinetic / (self.n_dof * units.KELVIN)
 
     def to_atoms(self, frame: int) -> Atoms:
         """One frame with positions and momenta, in ASE's units."""
         atoms = self.template.copy()
+        if self.cells is not None:
+            atoms.set_cell(self.cells[frame])
         atoms.positions = self.positions[frame]
         atoms.set_velocities(self.velocities[frame].astype(np.float64) / units.FEMTOSECOND)
         return atoms
@@ -67,14 +77,17 @@ def read_trajectory(path: str | Path, n_frames: int | None = None) -> Trajectory
         if n_frames is not None and not 0 <= n_frames <= written:
             raise InputError(f"{path} holds {written} frames, but {n_frames} were asked for")
         n = written if n_frames is None else n_frames
-        energies, kinetic, steps = (file[COLUMNS[name].group]["value"][:n] for name in ("energies", "kinetic", "steps"))
+        numbers = {
+            name: file[COLUMNS[name].group]["value"][:n]
+            for name in ("energies", "kinetic", "conserved", "pressure", "steps")
+        }
     return Trajectory(
         positions=LazyArray(path, f"{COLUMNS['positions'].group}/value", n),
         velocities=LazyArray(path, f"{COLUMNS['velocities'].group}/value", n),
-        energies=energies,
-        kinetic=kinetic,
+        cells=LazyArray(path, f"{COLUMNS['cells'].group}/value", n) if layout.moving_cell else None,
         status=status[:n],
-        steps=steps,
-        time_fs=steps * layout.timestep_fs,
+        time_fs=numbers["steps"] * layout.timestep_fs,
+        n_dof=layout.n_dof,
+        **numbers,
         template=layout.template,
     )

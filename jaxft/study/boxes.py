@@ -10,9 +10,9 @@ import jax
 import numpy as np
 from ase import Atoms
 from ase.io import read
-from ase.optimize import FIRE
 
 from jaxft.errors import InputError
+from jaxft.md.relax import relax
 from jaxft.md.run import run
 from jaxft.md.simulation import start
 from jaxft.potential.potential import Potential
@@ -23,10 +23,6 @@ from jaxft.structures.pack import pack
 from jaxft.study.settings import StudySettings, SystemSettings
 
 PURPOSES = ("sampling", "test")
-RELAX_STEPS = 200
-RELAX_FORCE = 0.5
-"""eV/Å; a liquid needs no minimum, only no overlaps."""
-
 RATTLE = 0.05
 """Å, standard deviation of what makes boxes from one given structure differ."""
 
@@ -61,16 +57,6 @@ def read_structure(path: Path) -> Atoms:
     return _plain(atoms)
 
 
-def relax(potential: Potential, atoms: Atoms, dtype: str) -> Atoms:
-    """Take the overlaps out of a packed box (ASE's FIRE, at most RELAX_STEPS steps)."""
-    atoms = atoms.copy()
-    atoms.calc = potential.calculator(dtype)
-    with FIRE(atoms, logfile=None, maxstep=0.1) as fire:
-        fire.run(fmax=RELAX_FORCE, steps=RELAX_STEPS)
-    atoms.calc = None
-    return atoms
-
-
 def prepare_boxes(
     settings: StudySettings,
     base: Potential,
@@ -92,7 +78,7 @@ def prepare_boxes(
         # on disk before the dynamics begins: a resumed run must start from the very same positions on any hardware
         relaxed = path.with_name(f"{path.stem}-relaxed.extxyz")
         if not relaxed.exists():
-            _write_box(relaxed, relax(base, packed_box(settings.system, int(seed)), settings.precision))
+            _write_box(relaxed, relax(base, packed_box(settings.system, int(seed)), dtype=settings.precision))
         boxes.append(read_frames(relaxed)[0])
     key = jax.random.fold_in(jax.random.key(settings.seed), 1 + PURPOSES.index(purpose))
     simulation = start(base, boxes, settings.md, key, dtype=settings.precision)

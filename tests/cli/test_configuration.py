@@ -57,7 +57,7 @@ def test_wrong_keys_and_types_are_named(tmp_path, text, words):
         ("budgets: [4, 2]", "budgets must be positive and increasing"),
         ("strategies: [naif]", "strategies must be different names out of naive, periodic"),
         ("md: {temperature: -1}", "md.temperature must be positive"),
-        ("md: {ensemble: nvt}", "unknown ensemble 'nvt'"),
+        ("md: {ensemble: nvt}", "md.ensemble is 'nvt' .unknown ensemble"),
         ("precision: float16", "precision must be float32 or float64"),
         ("evaluation: {seeds: 0}", "evaluation.seeds must be at least 1"),
         ("finetune: {method: lora}", "finetune.method"),

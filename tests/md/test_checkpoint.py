@@ -30,7 +30,7 @@ def raw(simulation):
     """All numbers of the state."""
     replicas = simulation.replicas
     dynamics = replicas.dynamics
-    state = replicas, dynamics.set(rng=jax.random.key_data(dynamics.rng)), simulation.drive
+    state = replicas, dynamics.set(rng=jax.random.key_data(dynamics.rng)), simulation.bath
     return [
         np.asarray(leaf)
         for leaf in jax.tree.leaves(state)
@@ -60,7 +60,7 @@ def test_the_temperature_of_the_bath_comes_back(begun, tmp_path):
     simulation, later = begun
     path = tmp_path / "warmer.safetensors"
     save_checkpoint(path, at_temperature(later, 200.0), 4, identity_of(simulation))
-    np.testing.assert_array_equal(restore(simulation, path).simulation.drive.kT, at_temperature(later, 200.0).drive.kT)
+    np.testing.assert_array_equal(restore(simulation, path).simulation.bath.kT, at_temperature(later, 200.0).bath.kT)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import numpy as np
 from lennard_jones import ample, argon, liquid
 
 from jaxft import units
-from jaxft.md import langevin
+from jaxft.md.dynamics import begin
 from jaxft.md.simulation import advance
 from jaxft.potential.evaluate import Evaluator
 
@@ -38,7 +38,7 @@ def test_two_steps_are_those_of_baoab_in_numpy_with_the_same_noise():
 
 def test_momenta_start_with_the_variance_of_their_temperature_and_no_net_momentum():
     masses = np.tile([1.0, 16.0, 60.0, 35.0], 500)
-    state = langevin.init(jax.random.key(1), np.zeros((2000, 3)), masses, 0.03)
+    state = begin(jax.random.key(1), np.zeros((2000, 3)), masses, np.eye(3), 0.03)
     np.testing.assert_allclose(np.asarray(state.momentum).sum(axis=0), 0.0, atol=1e-9)
     per_mass = np.asarray((state.momentum**2 / state.mass).reshape(500, 4, 3).mean(axis=(0, 2)))
     # 1500 numbers for each mass: standard error 3.7 %
@@ -47,7 +47,7 @@ def test_momenta_start_with_the_variance_of_their_temperature_and_no_net_momentu
 
 def test_a_heavy_atom_carries_its_share_when_the_net_momentum_is_removed():
     keys = jax.random.split(jax.random.key(2), 1000)
-    pairs = jax.vmap(lambda key: langevin.init(key, np.zeros((2, 3)), np.array([1.0, 100.0]), 0.03).momentum)(keys)
+    pairs = jax.vmap(lambda k: begin(k, np.zeros((2, 3)), np.array([1.0, 100.0]), np.eye(3), 0.03).momentum)(keys)
     # ⟨p²⟩ = μkT per direction with the reduced mass μ; 3000 numbers: standard error 2.6 %
     np.testing.assert_allclose((np.asarray(pairs) ** 2).mean(axis=(0, 2)), 0.03 * 100.0 / 101.0, rtol=0.12)
 

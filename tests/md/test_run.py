@@ -72,8 +72,8 @@ def heating():
 def uneven(temperatures):
     """Two replicas with baths of their own, and a guard at 300 K."""
     simulation = liquid(2, guards=GuardSettings(max_temperature=300.0))
-    kT = simulation.drive.kT.at[:].set(units.KELVIN * np.array(temperatures))
-    return replace(simulation, drive=pytree.replace(simulation.drive, kT=kT))
+    kT = simulation.bath.kT.at[:].set(units.KELVIN * np.array(temperatures))
+    return replace(simulation, bath=pytree.replace(simulation.bath, kT=kT))
 
 
 def test_a_run_records_every_frame_of_every_replica(finished):

@@ -22,7 +22,7 @@ WATER = Atoms(
 
 def layout(**changes):
     """300 frames, every 20 steps of 0.5 fs, the first at step 120."""
-    return replace(Layout(WATER, 300, 120, 20, 0.5, "this run"), **changes)
+    return replace(Layout(WATER, 300, 120, 20, 0.5, "this run", 9), **changes)
 
 
 def columns(first, n, seed=0, n_atoms=3):
@@ -36,6 +36,9 @@ def columns(first, n, seed=0, n_atoms=3):
         "velocities": velocities,
         "energies": energies,
         "kinetic": kinetic,
+        "conserved": energies + kinetic,
+        "pressure": kinetic / 1e3,
+        "cells": np.asarray(WATER.cell) * (1.0 + 1e-3 * np.arange(300)[:, None, None]),
         "steps": steps,
         "status": np.zeros(300),
     }
@@ -218,3 +221,15 @@ def test_mdanalysis_reads_positions_velocities_box_and_energies(tmp_path):
 def _quiet():
     """Warnings of MDAnalysis and what it imports are not ours."""
     return warnings.catch_warnings(action="ignore")
+
+
+def test_a_cell_that_moves_is_kept_frame_by_frame(tmp_path):
+    path = tmp_path / "npt.h5md"
+    create(path, layout(moving_cell=True))
+    write_frames(path, 0, columns(0, 50))
+    trim(path, 40)
+    trajectory = read_trajectory(path)
+    assert len(trajectory) == 40
+    np.testing.assert_allclose(trajectory.cells[:], columns(0, 40)["cells"])
+    np.testing.assert_allclose(trajectory.to_atoms(30).cell.array, np.asarray(WATER.cell) * 1.03)
+    np.testing.assert_array_equal(trajectory.pressure, columns(0, 40)["pressure"])
