@@ -34,6 +34,7 @@ class Shape(NamedTuple):
     edges, candidates  capacities, for each replica
     frames             how many at most
     stacked            whether each replica has parameters of its own
+    one_graph          whether the network sees all replicas as one graph, or is mapped over them; same results, other speed
     """
 
     ensemble: str
@@ -43,6 +44,7 @@ class Shape(NamedTuple):
     frames: int
     steps_per_frame: int
     stacked: bool = False
+    one_graph: bool = False
 
 
 @pytree.pytree
@@ -112,6 +114,15 @@ class _Forces(NamedTuple):
     edges: Int[Array, ""]
 
 
+class _Edges(NamedTuple):
+    """Edges of one replica, padded, and how many there are."""
+
+    senders: Int[Array, "edges"]
+    receivers: Int[Array, "edges"]
+    shifts: Int[Array, "edges 3"]
+    needed: Int[Array, ""]
+
+
 _Carry = tuple[Replicas, Candidates, Need]
 
 
@@ -147,7 +158,7 @@ def run_block(
     ensemble, n_atoms = ENSEMBLES[shape.ensemble], replicas.dynamics.position.shape[1]
     n_dof = degrees_of_freedom(shape.ensemble, n_atoms)
     per_replica = Bath(0, None, None, None, None, None)  # type: ignore[arg-type]
-    evaluate = jax.vmap(partial(_evaluate, network, shape, system), in_axes=(0 if shape.stacked else None, 0, 0))
+    evaluate = partial(_evaluate, network, shape, system)
     search = jax.vmap(partial(_search, network, shape, system))
     stale = jax.vmap(lambda d, c: is_stale(d.position, d.cell, c, network.cutoff, system.skin))
     move = jax.vmap(lambda state, warm: ensemble.before_force(state, warm, n_dof), in_axes=(0, per_replica))
@@ -229,18 +240,66 @@ def _search(network: nn.Module, shape: Shape, system: System, dynamics: Dynamics
 def _evaluate(
     network: nn.Module, shape: Shape, system: System, params: Any, dynamics: Dynamics, candidates: Candidates
 ) -> _Forces:
-    """Interaction energy, forces and virial of one replica."""
-    cutoff: float = network.cutoff
-    positions, cell, n_atoms = dynamics.position, dynamics.cell, dynamics.position.shape[0]
-    senders, receivers, shifts, count = filter_edges(positions, cell, candidates, cutoff, shape.edges)
-    one_structure = jnp.zeros(n_atoms, dtype=jnp.int32)
-    graph = Graph(positions, system.species, one_structure, cell[None], senders, receivers, shifts)
+    """Interaction energies, forces and virials of all replicas."""
+    one = partial(_evaluate_one, network, shape, system)
+    if not shape.one_graph:
+        return jax.vmap(one, in_axes=(0 if shape.stacked else None, 0, 0))(params, dynamics, candidates)
+    edges = jax.vmap(partial(_edges, network, shape))(dynamics, candidates)
+    n_replicas, n_atoms = dynamics.position.shape[:2]
+    first = n_atoms * jnp.arange(n_replicas, dtype=jnp.int32)[:, None]
+    # padding of one replica must not become an edge of the next
+    real = edges.receivers < n_atoms
+    graph = Graph(
+        dynamics.position.reshape(-1, 3),
+        jnp.tile(system.species, n_replicas),
+        jnp.repeat(jnp.arange(n_replicas, dtype=jnp.int32), n_atoms),
+        dynamics.cell,
+        jnp.where(real, edges.senders + first, n_replicas * n_atoms).reshape(-1),
+        jnp.where(real, edges.receivers + first, n_replicas * n_atoms).reshape(-1),
+        edges.shifts.reshape(-1, 3),
+    )
     prediction = predict(network, params, graph)
-    lengths = jnp.linalg.norm(edge_vectors(graph, cutoff), axis=-1)
-    touching = system.radii[senders] + system.radii[receivers]
-    relative = jnp.where(receivers < n_atoms, lengths / touching, jnp.inf)
+    virials = jnp.trace(prediction.virials, axis1=-2, axis2=-1)
+    closest = jax.vmap(partial(_closest, network, system))(dynamics, edges)
+    return _Forces(
+        prediction.energies, prediction.forces.reshape(dynamics.position.shape), virials, closest, edges.needed
+    )
+
+
+def _evaluate_one(
+    network: nn.Module, shape: Shape, system: System, params: Any, dynamics: Dynamics, candidates: Candidates
+) -> _Forces:
+    """The same for one replica."""
+    edges = _edges(network, shape, dynamics, candidates)
+    prediction = predict(network, params, _graph(system, dynamics, edges))
     virial = jnp.trace(prediction.virials[0])
-    return _Forces(prediction.energies[0], prediction.forces, virial, relative.min(), count)
+    return _Forces(
+        prediction.energies[0], prediction.forces, virial, _closest(network, system, dynamics, edges), edges.needed
+    )
+
+
+def _edges(network: nn.Module, shape: Shape, dynamics: Dynamics, candidates: Candidates) -> _Edges:
+    return _Edges(*filter_edges(dynamics.position, dynamics.cell, candidates, network.cutoff, shape.edges))
+
+
+def _graph(system: System, dynamics: Dynamics, edges: _Edges) -> Graph:
+    one_structure = jnp.zeros(dynamics.position.shape[0], dtype=jnp.int32)
+    return Graph(
+        dynamics.position,
+        system.species,
+        one_structure,
+        dynamics.cell[None],
+        edges.senders,
+        edges.receivers,
+        edges.shifts,
+    )
+
+
+def _closest(network: nn.Module, system: System, dynamics: Dynamics, edges: _Edges) -> Float[Array, ""]:
+    """Shortest edge over the sum of covalent radii."""
+    lengths = jnp.linalg.norm(edge_vectors(_graph(system, dynamics, edges), network.cutoff), axis=-1)
+    touching = system.radii[edges.senders] + system.radii[edges.receivers]
+    return jnp.where(edges.receivers < dynamics.position.shape[0], lengths / touching, jnp.inf).min()
 
 
 def _status(

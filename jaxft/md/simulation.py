@@ -50,6 +50,7 @@ class Simulation:
     reference_energy   (replicas,) eV, added to network energies on the host
     template           what holds for every frame of every replica; its cell is that of the first one at the start
     edges, candidates, grid  capacities
+    one_graph          how the network sees replicas (``block.Shape``)
     """
 
     network: nn.Module
@@ -64,6 +65,7 @@ class Simulation:
     edges: int
     candidates: int
     grid: Grid
+    one_graph: bool = False
 
     @property
     def n_replicas(self) -> int:
@@ -83,7 +85,16 @@ class Simulation:
     def shape(self, frames: int) -> Shape:
         """The static shape of a block of up to so many frames."""
         every = self.settings.frame_every
-        return Shape(self.settings.ensemble, self.edges, self.candidates, self.grid, frames, every, self.stacked)
+        return Shape(
+            self.settings.ensemble,
+            self.edges,
+            self.candidates,
+            self.grid,
+            frames,
+            every,
+            self.stacked,
+            self.one_graph and not self.stacked,
+        )
 
     def atoms(self, replica: int) -> Atoms:
         """The last good state of a replica, with momenta."""

@@ -94,6 +94,9 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         name = f"{prefix}{key}".replace("_", " ")
         if isinstance(value, Mapping):
             yield from _flat(value, f"{name} · ")
+        elif isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
+            for number, item in enumerate(value, start=1):
+                yield from _flat(item, f"{name} {number} · ")
         elif isinstance(value, list | tuple):
             yield name, ", ".join(str(item) for item in value)
         else:

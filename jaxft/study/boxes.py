@@ -78,7 +78,7 @@ def prepare_boxes(
         # on disk before the dynamics begins: a resumed run must start from the very same positions on any hardware
         relaxed = path.with_name(f"{path.stem}-relaxed.extxyz")
         if not relaxed.exists():
-            _write_box(relaxed, relax(base, packed_box(settings.system, int(seed)), dtype=settings.precision))
+            write_box(relaxed, relax(base, packed_box(settings.system, int(seed)), dtype=settings.precision))
         boxes.append(read_frames(relaxed)[0])
     key = jax.random.fold_in(jax.random.key(settings.seed), 1 + PURPOSES.index(purpose))
     simulation = start(base, boxes, settings.md, key, dtype=settings.precision)
@@ -97,7 +97,7 @@ def prepare_boxes(
                 "Check composition, density and timestep, or choose another base"
             )
     for k, path in enumerate(paths):
-        _write_box(path, outcome.simulation.atoms(k))
+        write_box(path, outcome.simulation.atoms(k))
     return [read_frames(path)[0] for path in paths]
 
 
@@ -110,5 +110,6 @@ def _plain(atoms: Atoms) -> Atoms:
     return plain
 
 
-def _write_box(path: Path, box: Atoms) -> None:
+def write_box(path: Path, box: Atoms) -> None:
+    """Write a box with its charge and multiplicity, atomically and with every digit; all else is left behind."""
     write_text(path, format_frame(_plain(box), {}, {}, {}))

@@ -65,12 +65,14 @@ def open_record(layout: Layout, configuration: Mapping[str, Any], seed: int, con
     Raises InputError where that content is another than when the run began.
     """
     if layout.record.exists():
-        begun = read_json(layout.record, FORMAT, VERSION)["content"]
-        changed = [name for name in content if begun.get(name) != content[name]]
+        body = _body(layout)
+        changed = [name for name in content if body["content"].get(name) != content[name]]
         if changed:
             raise InputError(
                 f"{layout.root} was begun with another {' and '.join(changed)} of the same name; choose another folder with -o"
             )
+        if body["sessions"][-1] != _session():
+            write_json(layout.record, FORMAT, VERSION, {**body, "sessions": [*body["sessions"], _session()]})
         return
     write_text(layout.root / "config.yaml", yaml.safe_dump(dict(configuration), sort_keys=False))
     write_json(
@@ -82,19 +84,34 @@ def open_record(layout: Layout, configuration: Mapping[str, Any], seed: int, con
             "configuration": dict(configuration),
             "content": dict(content),
             "seed": seed,
-            "jaxft": jaxft.__version__,
-            "python": sys.version.split()[0],
-            "packages": {name: version(name) for name in PACKAGES},
-            "machine": {"processor": platform.machine(), "system": platform.system(), "cores": os.cpu_count()},
+            "sessions": [_session()],
         },
     )
 
 
-def close_record(layout: Layout) -> None:
-    """Say that the run is finished; the last thing that a run does."""
+def close_record(layout: Layout, compilations: Mapping[str, int] | None = None) -> None:
+    """Say that the run is finished; the last thing that a run does.
+
+    compilations: how often each kind of program was compiled by the process that finished it.
+    """
+    body = _body(layout)
+    last = {**body["sessions"][-1], "compilations": dict(compilations or {})}
+    write_json(layout.record, FORMAT, VERSION, {**body, "sessions": [*body["sessions"][:-1], last], "finished": True})
+
+
+def _session() -> dict[str, Any]:
+    """With what a process works on the run: a run may be continued elsewhere, or after an update."""
+    return {
+        "jaxft": jaxft.__version__,
+        "python": sys.version.split()[0],
+        "packages": {name: version(name) for name in PACKAGES},
+        "machine": {"processor": platform.machine(), "system": platform.system(), "cores": os.cpu_count()},
+    }
+
+
+def _body(layout: Layout) -> dict[str, Any]:
     record = read_json(layout.record, FORMAT, VERSION)
-    body = {k: v for k, v in record.items() if k not in ("format", "format_version")}
-    write_json(layout.record, FORMAT, VERSION, {**body, "finished": True})
+    return {k: v for k, v in record.items() if k not in ("format", "format_version")}
 
 
 @contextmanager

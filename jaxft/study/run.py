@@ -17,6 +17,7 @@ from jaxft.finetune.fingerprint import hash_potential
 from jaxft.jobs.processes import ProcessExecutor
 from jaxft.labels.reference import check_reference
 from jaxft.labels.store import open_store
+from jaxft.md.block import COMPILATIONS
 from jaxft.potential.load import load
 from jaxft.potential.potential import Potential
 from jaxft.potential.zoo import sha256
@@ -93,7 +94,7 @@ def run_study(settings: StudySettings, root: Path, progress: Progress) -> Outcom
             )
             write_residuals(layout.residuals, record)
         made = report(root)
-        close_record(layout)
+        close_record(layout, {"blocks of dynamics": COMPILATIONS.total()})
     unlabelled = sum(len(seed.failures) for test in tests for seed in test.seeds)
     stopped = sum(seed.stopped is not None for test in tests for seed in test.seeds)
     return Outcome(made, tuple(failures), unlabelled, stopped)

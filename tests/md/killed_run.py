@@ -1,4 +1,4 @@
-"""A short run that the tests kill: ``python killed_run.py FOLDER`` waits for a line on its input, then runs."""
+"""A run that the tests kill: ``python killed_run.py FOLDER FRAMES`` waits for a line on its input, then runs."""
 
 import os
 import sys
@@ -12,11 +12,11 @@ from lennard_jones import liquid
 from jaxft.md.run import Outcome, run
 
 
-def short_run(folder: Path) -> Outcome:
-    """Two replicas, 1000 steps in 25 blocks; checkpoints every few blocks, so that a kill finds frames beyond them."""
+def argon_run(folder: Path, n_frames: int) -> Outcome:
+    """Two replicas, 50 fs a frame, blocks of 4; checkpoints every few blocks, so that a kill finds frames beyond them."""
     return run(
         liquid(2, seed=3),
-        100,
+        n_frames,
         checkpoint=folder / "state.safetensors",
         trajectories=[folder / "0.h5md", folder / "1.h5md"],
         block_frames=4,
@@ -27,4 +27,4 @@ def short_run(folder: Path) -> Outcome:
 if __name__ == "__main__":
     print("ready", flush=True)
     sys.stdin.readline()
-    short_run(Path(sys.argv[1]))
+    argon_run(Path(sys.argv[1]), int(sys.argv[2]))

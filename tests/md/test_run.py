@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from killed_run import short_run
+from killed_run import argon_run
 from lennard_jones import argon, liquid
 
 from jaxft import pytree, units
@@ -256,22 +256,36 @@ def test_senseless_requests_are_refused(tmp_path):
         run(liquid(2), 4, trajectories=[tmp_path / "0.h5md", tmp_path / "0.h5md"])
 
 
-def test_three_kills_at_any_moment_leave_the_files_and_state_of_an_undisturbed_run(tmp_path):
-    killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
+def test_three_kills_at_any_moment_of_5_ps_leave_the_files_and_state_of_an_undisturbed_run(tmp_path):
+    kill_and_compare(tmp_path, kills=3, n_frames=100)
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_any_moment_of_20_ps_leave_the_files_and_state_of_an_undisturbed_run(tmp_path):
+    kill_and_compare(tmp_path, kills=20, n_frames=400)
+
+
+def kill_and_compare(folder, kills, n_frames):
+    """Run in processes that are killed, each going on from the one before; then to the end, beside an undisturbed run."""
+    killed, undisturbed = folder / "killed", folder / "undisturbed"
     killed.mkdir()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    command = [sys.executable, str(Path(__file__).parent / "killed_run.py"), str(killed)]
-    # imports take seconds, so all processes begin at once and wait for their turn
-    processes = [
-        subprocess.Popen(
+    command = [sys.executable, str(Path(__file__).parent / "killed_run.py"), str(killed), str(n_frames)]
+
+    def begin():
+        return subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        for _ in range(3)
-    ]
+
+    # imports take seconds, so the next processes begin while one runs, and wait for their turn
+    waiting = [begin() for _ in range(min(3, kills))]
     try:
-        expected = short_run(undisturbed)
+        expected = argon_run(undisturbed, n_frames)
         rng = np.random.default_rng(0)
-        for process in processes:
+        for k in range(kills):
+            process = waiting[k]
+            if len(waiting) < kills:
+                waiting.append(begin())
             assert process.stdout.readline() == "ready\n", process.stderr.read()
             process.stdin.write("go\n")
             process.stdin.flush()
@@ -280,12 +294,12 @@ def test_three_kills_at_any_moment_leave_the_files_and_state_of_an_undisturbed_r
             os.kill(process.pid, signal.SIGKILL)
             assert process.wait() == -signal.SIGKILL
     finally:
-        for process in processes:
+        for process in waiting:
             process.kill()
             process.communicate()
     written = len(read_trajectory(killed / "0.h5md"))
-    assert 0 < written < 100
-    found = short_run(killed)
+    assert 0 < written < n_frames
+    found = argon_run(killed, n_frames)
     left = {path.name for path in killed.iterdir() if not path.name.startswith(".")}
     assert left == {"state.safetensors", "0.h5md", "1.h5md"}
     for name in left:

@@ -54,6 +54,17 @@ def test_the_same_replica_alone_and_in_a_batch_follow_one_trajectory(three):
     assert not np.allclose(frames.positions[-1, 0], frames.positions[-1, 1], atol=0.1)
 
 
+def test_all_replicas_as_one_graph_follow_the_same_trajectories(three):
+    simulation, _, frames = three
+    _, found = advance(replace(simulation, one_graph=True), 20)
+    np.testing.assert_allclose(found.positions, frames.positions, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found.pressure, frames.pressure, rtol=0, atol=1e-9)
+    broken = with_replica(replace(simulation, one_graph=True), 0, momentum=np.nan)
+    after, others = advance(broken, 20)
+    assert after.status[1:].tolist() == [0, 0]
+    np.testing.assert_array_equal(others.momenta[:, 1:], found.momenta[:, 1:])
+
+
 def test_a_block_whose_arrays_became_too_small_is_done_again_and_follows_the_ample_trajectory(three):
     simulation, _, frames = three
     need = max(

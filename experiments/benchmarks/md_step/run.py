@@ -17,18 +17,18 @@ import jax
 import numpy as np
 
 import jaxft
+from jaxft.md.relax import relax
 from jaxft.md.settings import MDSettings
 from jaxft.md.simulation import advance, start
 from jaxft.structures.neighbors import find_edges
 from jaxft.structures.pack import pack
-from jaxft.study.boxes import relax
 
 name = sys.argv[1] if len(sys.argv) > 1 else "cobalt-mini"
 replicas = int(sys.argv[2]) if len(sys.argv) > 2 else 1
 results = Path(__file__).parents[1] / "results"
 
 potential = jaxft.load(name)
-box = relax(potential, pack({"CoCl2": 1, "LiCl": 2, "H2O": 15}, 1.3, seed=0), "float32")
+box = relax(potential, pack({"CoCl2": 1, "LiCl": 2, "H2O": 15}, 1.3, seed=0))
 simulation = start(potential, [box] * replicas, MDSettings(temperature=350.0), jax.random.key(0))
 began = time.perf_counter()
 simulation, _ = advance(simulation, 25)
