@@ -15,6 +15,7 @@ test: $(VENV)/.dev lint
 	$(BIN)/python -m pytest -m "not slow"
 
 test-slow: $(VENV)/.dev
+	$(PIP) install -e ".[slow]"
 	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.dev

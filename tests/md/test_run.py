@@ -249,6 +249,22 @@ def test_a_trajectory_that_vanished_is_missed(finished, tmp_path):
         start_run(tmp_path)
 
 
+def test_what_is_held_in_memory_does_not_grow_with_the_length_of_a_run(tmp_path):
+    held = []
+    start_run(tmp_path, 48, on_progress=lambda _: held.append(len(jax.live_arrays())))
+    assert len(held) == 12
+    assert len(set(held[1:])) == 1
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(finished, tmp_path):
+    with pytest.raises(InterruptedRunError):
+        start_run(tmp_path, on_progress=interrupt_at(8))
+    (tmp_path / "state.safetensors").write_bytes(b"spoiled")
+    with pytest.warns(UserWarning, match="damaged.*going on from the checkpoint before it"):
+        start_run(tmp_path)
+    assert files(tmp_path) == files(finished[0])
+
+
 def test_senseless_requests_are_refused(tmp_path):
     with pytest.raises(InputError, match="at least one frame"):
         run(liquid(2), 0)

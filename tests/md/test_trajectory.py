@@ -197,11 +197,12 @@ def test_unusable_files_are_refused(tmp_path, path):
         read_trajectory(path)
 
 
-def test_mdanalysis_reads_positions_velocities_box_and_energies(tmp_path):
+@pytest.mark.parametrize("moving", [False, True])
+def test_mdanalysis_reads_positions_velocities_box_and_energies(tmp_path, moving):
     with _quiet():
         mda = pytest.importorskip("MDAnalysis")
     path = tmp_path / "a.h5md"
-    create(path, layout())
+    create(path, layout(moving_cell=moving))
     write_frames(path, 0, columns(0, 300))
     with _quiet():
         universe = mda.Universe.empty(3, trajectory=True)
@@ -213,7 +214,8 @@ def test_mdanalysis_reads_positions_velocities_box_and_energies(tmp_path):
         # MDAnalysis counts in Å/ps and ps
         np.testing.assert_allclose(frame.velocities, 1000.0 * expected["velocities"][0], rtol=1e-5)
         assert frame.time == pytest.approx(0.001 * 0.5 * 260)
-        np.testing.assert_allclose(frame.dimensions, WATER.cell.cellpar(), rtol=1e-5)
+        scale = np.array([1.007 if moving else 1.0] * 3 + [1.0] * 3)
+        np.testing.assert_allclose(frame.dimensions, WATER.cell.cellpar() * scale, rtol=1e-5)
         assert frame.data["potential_energy"] == expected["energies"][0]
         universe.trajectory.close()
 
