@@ -4,6 +4,7 @@ Boxes for sampling and boxes for tests come from different seeds and never meet:
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -64,21 +65,25 @@ def prepare_boxes(
     paths: list[Path],
     checkpoint: Path,
     on_progress: Callable[..., None] | None = None,
+    on_relax: Callable[[int, int], None] | None = None,
 ) -> list[Atoms]:
     """Boxes for one purpose, from disk where they are there already.
 
-    Box k depends on (study seed, purpose, k) alone. All boxes of a purpose are equilibrated side by side. Raises InputError
-    where the base potential can't hold a box together, which says that it is no base for this system.
+    Box k depends on (study seed, purpose, k) alone. All boxes of a purpose are equilibrated side by side. on_relax: called with
+    the number of a box and the step of its relaxation. Raises InputError where the base potential can't hold a box together,
+    which says that it is no base for this system.
     """
     if all(path.exists() for path in paths):
         return [read_frames(path)[0] for path in paths]
     seeds = np.random.SeedSequence([settings.seed, PURPOSES.index(purpose)]).generate_state(len(paths))
     boxes = []
-    for path, seed in zip(paths, seeds, strict=True):
+    for number, (path, seed) in enumerate(zip(paths, seeds, strict=True)):
         # on disk before the dynamics begins: a resumed run must start from the very same positions on any hardware
         relaxed = path.with_name(f"{path.stem}-relaxed.extxyz")
         if not relaxed.exists():
-            write_box(relaxed, relax(base, packed_box(settings.system, int(seed)), dtype=settings.precision))
+            packed = packed_box(settings.system, int(seed))
+            show = None if on_relax is None else partial(on_relax, number)
+            write_box(relaxed, relax(base, packed, dtype=settings.precision, on_step=show))
         boxes.append(read_frames(relaxed)[0])
     key = jax.random.fold_in(jax.random.key(settings.seed), 1 + PURPOSES.index(purpose))
     simulation = start(base, boxes, settings.md, key, dtype=settings.precision)

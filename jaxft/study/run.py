@@ -144,5 +144,6 @@ def _boxes(
             purpose,
             paths,
             layout.checkpoint(f"start-{purpose}"),
-            lambda now: task.update(now.steps, f"{now.ns_per_day:.2f} ns/day, {now.temperature:.0f} K"),
+            on_progress=lambda now: task.update(now.steps, f"{now.ns_per_day:.2f} ns/day, {now.temperature:.0f} K"),
+            on_relax=lambda box, step: task.update(0, f"relaxing box {box + 1}: step {step}"),
         )
