@@ -10,19 +10,20 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from jaxft.errors import InputError
+from jaxft.potential.mace import MACE, MACESettings
 from jaxft.potential.nequip import NequIP, NequIPSettings
 from jaxft.potential.potential import Potential
 from jaxft.records import read_json, write_atomically, write_json
 
 FORMAT = "jaxft-potential"
 VERSION = 1
-ARCHITECTURES = {"nequip": (NequIP, NequIPSettings)}
+ARCHITECTURES: dict[str, tuple[Any, Any]] = {"nequip": (NequIP, NequIPSettings), "mace": (MACE, MACESettings)}
 
 
 def save(potential: Potential, folder: str | Path) -> None:
     """Write a potential into ``folder``; parameters first, so that a folder with a config is complete."""
     folder = Path(folder)
-    arrays = {"/".join(path): np.ascontiguousarray(leaf) for path, leaf in flatten(potential.params["params"])}
+    arrays = {"/".join(path): np.asarray(leaf, order="C") for path, leaf in flatten(potential.params["params"])}
     write_atomically(folder / "params.safetensors", lambda path: save_file(arrays, path))
     architecture = next(name for name, (module, _) in ARCHITECTURES.items() if isinstance(potential.network, module))
     write_json(

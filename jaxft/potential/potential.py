@@ -26,10 +26,10 @@ class Potential:
     """An interatomic potential, E = Σ_i (network_i + E0[species_i]).
 
     network             flax module: (edge vectors, species, senders, receivers) → NodeOutputs
-    params              its parameters as ``network.init`` returns them, float32
+    params              its parameters as ``network.init`` returns them; float32, or float64 where they came so
     atomic_numbers      table of elements: species index → Z
     reference_energies  (elements,) E0 in eV, float64; added on the host, never inside the network
-    heads               names of its heads (one, unless the network was trained on several levels of theory)
+    heads               the level of theory that it stands for, where it was chosen among several when it was loaded
     provenance          where it came from: source, licence, parent, training record; plain JSON values
     """
 
