@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def load(name: str | Path, head: str | None = None) -> Potential:
-    """Load a potential: a zoo name (``jaxft models list``), a ``.nqx`` file, or a folder that jaxft saved.
+    """Load a potential: a zoo name (``jaxft models list``), a ``.nqx`` or MACE ``.model`` file, or a folder that jaxft saved.
 
     head: which head of a potential that has several. Raises InputError where nothing of that name can be loaded.
     """

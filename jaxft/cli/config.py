@@ -4,12 +4,17 @@ The defaults of a study are those written here, whatever a room's own record wou
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jaxft.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from jaxft.md.settings import MDSettings
+    from jaxft.study.settings import SystemSettings
+    from jaxft.study.simulate import SimulateSettings
 
 
 class Section(BaseModel):
@@ -33,7 +38,25 @@ class Reference(Section):
     settings: dict[str, Any] = Field(default_factory=dict)
     charge: int | None = None
     multiplicity: int | None = None
+    moments: dict[str, float] | None = None
     threads: int = 1
+
+
+class Cluster(Section):
+    """Where Parsl runs label workers."""
+
+    provider: str = "local"
+    queue: str = ""
+    account: str = ""
+    walltime: str = "01:00:00"
+    nodes_per_block: int = 1
+    workers_per_node: int = 2
+    cores_per_node: int | None = None
+    max_blocks: int = 1
+    scheduler_options: str = ""
+    worker_init: str = ""
+    exclusive: bool = True
+    run_dir: str = "parsl"
 
 
 class Labels(Section):
@@ -42,24 +65,66 @@ class Labels(Section):
     store: str = "labels.db"
     executor: str = "processes"
     workers: int = 2
+    cluster: Cluster = Field(default_factory=Cluster)
+    time_limit_s: float | None = None
+    retries: int = 2
+    scratch: str | None = None
     accept_versions: list[str] = Field(default_factory=list)
     max_force: float = 30.0
     min_distance: float = 0.5
+    max_net_force: float = 0.005
+    max_spin_error: float = 0.1
+    min_spin_share: float = 0.5
 
 
-class MD(Section):
-    """Dynamics; equilibrate_ps and produce_ps are those of one round of the periodic strategy."""
+class Dynamics(Section):
+    """How trajectories are run, whatever for."""
 
     ensemble: str = "nvt-langevin"
     temperature: float = 350.0
     timestep_fs: float = 0.5
-    friction_per_ps: float = 1.0
-    start_ps: float | None = None
-    equilibrate_ps: float = 2.0
-    produce_ps: float = 5.0
+    friction_per_ps: float | None = None
+    thermostat_time_fs: float | None = None
+    barostat_time_fs: float | None = None
+    pressure_gpa: float | None = None
     frame_every: int = 20
     max_temperature: float = 5000.0
     min_distance: float = 0.5
+    max_bond_stretch: float | None = None
+    max_volume_change: float = 2.0
+
+
+class MD(Dynamics):
+    """Dynamics of a study; equilibrate_ps and produce_ps are those of one round of the periodic strategy."""
+
+    start_ps: float | None = None
+    equilibrate_ps: float = 2.0
+    produce_ps: float = 5.0
+
+
+class StageSection(Section):
+    """One stage of ``jaxft md``. temperature: K, or [from, to]; what is left out is as in ``md``."""
+
+    name: str = "produce"
+    ps: float
+    ensemble: str | None = None
+    temperature: float | list[float] | None = None
+
+
+class MDConfiguration(Section):
+    """Dynamics of one potential (``jaxft md``)."""
+
+    system: System
+    potential: str = "cobalt-mini"
+    head: str | None = None
+    md: Dynamics = Field(default_factory=Dynamics)
+    relax: bool = True
+    stages: list[StageSection] = Field(default_factory=lambda: [StageSection(ps=10.0)])
+    replicas: int = 1
+    replicas_per_batch: int | str | None = None
+    checkpoint_every_s: float = 30.0
+    seed: int = 0
+    precision: str = "float32"
 
 
 class Naive(Section):
@@ -130,8 +195,19 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+Kind = TypeVar("Kind", bound=Section)
+
+
 def read_configuration(path: Path) -> Configuration:
-    """Read and validate a YAML file. Raises InputError with one line for each thing that is wrong."""
+    """Read and validate the YAML file of a study. Raises InputError with one line for each thing that is wrong."""
+    return read_as(Configuration, path)
+
+
+def read_as(kind: type[Kind], path: Path) -> Kind:
+    """Read and validate a YAML file as a configuration of some kind.
+
+    Raises InputError with one line for each thing that is wrong.
+    """
     if not path.is_file():
         raise InputError(f"{path} does not exist; expected a YAML configuration")
     try:
@@ -141,42 +217,26 @@ def read_configuration(path: Path) -> Configuration:
     if not isinstance(data, dict):
         raise InputError(f"{path} holds {type(data).__name__}, expected a mapping of settings")
     try:
-        return Configuration.model_validate(data)
+        return kind.model_validate(data)
     except ValidationError as error:
-        problems = "; ".join(_problem(item) for item in error.errors())
+        problems = "; ".join(_problem(item, kind) for item in error.errors())
         raise InputError(f"{path}: {problems}") from None
 
 
 def settings_from(configuration: Configuration, folder: Path) -> Any:
     """The study's frozen settings. Paths in the configuration are relative to ``folder``, that of the YAML."""
     from jaxft.finetune.settings import FinetuneSettings, LossWeights
-    from jaxft.labels.reference import ReferenceSettings
-    from jaxft.labels.validity import LabelLimits
-    from jaxft.md.guards import GuardSettings
-    from jaxft.md.settings import MDSettings
-    from jaxft.study.settings import EvaluationSettings, StudySettings, SystemSettings
+    from jaxft.study.settings import EvaluationSettings, StudySettings
 
     c = configuration
-    if c.labels.executor != "processes":
-        raise InputError(f"labels.executor is {c.labels.executor!r}, expected 'processes'")
+    md = md_settings(c.md)
     return StudySettings(
-        system=SystemSettings(
-            composition=c.system.composition,
-            density_g_cm3=c.system.density_g_cm3,
-            structure=None if c.system.structure is None else folder / c.system.structure,
-        ),
+        system=system_from(c.system, folder),
         base=_path_or_name(c.base, folder),
         head=c.head,
-        reference=ReferenceSettings(**c.reference.model_dump()),
-        limits=LabelLimits(max_force=c.labels.max_force, min_distance=c.labels.min_distance),
-        md=MDSettings(
-            ensemble=c.md.ensemble,
-            temperature=c.md.temperature,
-            timestep_fs=c.md.timestep_fs,
-            friction_per_ps=c.md.friction_per_ps,
-            frame_every=c.md.frame_every,
-            guards=GuardSettings(c.md.max_temperature, c.md.min_distance),
-        ),
+        reference=reference_from(configuration),
+        limits=limits_from(configuration),
+        md=md,
         equilibrate_ps=c.md.equilibrate_ps,
         produce_ps=c.md.produce_ps,
         start_ps=c.md.equilibrate_ps if c.md.start_ps is None else c.md.start_ps,
@@ -187,13 +247,116 @@ def settings_from(configuration: Configuration, folder: Path) -> Any:
             **{**c.finetune.model_dump(), "weights": LossWeights(**c.finetune.weights.model_dump()), "seed": c.seed}
         ),
         evaluation=EvaluationSettings(**c.evaluation.model_dump()),
-        workers=c.labels.workers,
+        executor=executor_from(configuration),
         store=Path(c.labels.store),
         accept_versions=tuple(c.labels.accept_versions),
         seed=c.seed,
         precision=c.precision,
         demonstration=c.demonstration,
+        configuration=_resolved(c, md),
+    )
+
+
+def system_from(section: System, folder: Path) -> "SystemSettings":
+    """What is simulated; a structure file is relative to ``folder``."""
+    from jaxft.study.settings import SystemSettings
+
+    return SystemSettings(
+        composition=section.composition,
+        density_g_cm3=section.density_g_cm3,
+        structure=None if section.structure is None else folder / section.structure,
+    )
+
+
+def simulate_settings(configuration: MDConfiguration, folder: Path) -> "SimulateSettings":
+    """The frozen settings of ``jaxft md``. Raises InputError for a setting of ``md`` that no stage uses."""
+    from jaxft.md.ensembles import ENSEMBLES
+    from jaxft.md.settings import DEFAULTS
+    from jaxft.md.stages import Stage
+    from jaxft.study.simulate import SimulateSettings
+
+    c = configuration
+    md_settings(c.md)  # names an ensemble that there is not, and settings that are out of range
+    stages = []
+    for section in c.stages:
+        ensemble = section.ensemble or c.md.ensemble
+        given = (
+            section.temperature if isinstance(section.temperature, list) else [section.temperature or c.md.temperature]
+        )
+        if not 1 <= len(given) <= 2:
+            raise InputError(f"stage {section.name!r} has {len(given)} temperatures, expected one, or [from, to]")
+        unused = {name: None for name in DEFAULTS if ensemble in ENSEMBLES and name not in ENSEMBLES[ensemble].uses}
+        settings = md_settings(c.md.model_copy(update={"ensemble": ensemble, "temperature": given[-1], **unused}))
+        stages.append(Stage(section.name, section.ps, settings, given[0] if len(given) == 2 else None))
+    used = {name for stage in stages for name in ENSEMBLES[stage.settings.ensemble].uses}
+    for name in DEFAULTS:
+        if getattr(c.md, name) is not None and name not in used:
+            raise InputError(f"md.{name} is {getattr(c.md, name)}, but no stage uses it; leave it out")
+    return SimulateSettings(
+        system=system_from(c.system, folder),
+        potential=_path_or_name(c.potential, folder),
+        head=c.head,
+        relax=c.relax,
+        stages=tuple(stages),
+        replicas=c.replicas,
+        replicas_per_batch=c.replicas_per_batch,
+        checkpoint_every_s=c.checkpoint_every_s,
+        seed=c.seed,
+        precision=c.precision,
         configuration=c.model_dump(mode="json"),
+    )
+
+
+def md_settings(section: Dynamics) -> "MDSettings":
+    """The frozen settings of dynamics."""
+    from jaxft.md.guards import GuardSettings
+    from jaxft.md.settings import DEFAULTS, MDSettings
+
+    guards = GuardSettings(
+        section.max_temperature, section.min_distance, section.max_bond_stretch, section.max_volume_change
+    )
+    shared = {
+        name: getattr(section, name) for name in ("ensemble", "temperature", "timestep_fs", "frame_every", *DEFAULTS)
+    }
+    return MDSettings(**shared, guards=guards)
+
+
+def _resolved(configuration: Configuration, md: "MDSettings") -> dict[str, Any]:
+    """The configuration as it is recorded: with the defaults that depend on the ensemble."""
+    from jaxft.md.settings import DEFAULTS
+
+    record = configuration.model_dump(mode="json")
+    record["md"].update({name: getattr(md, name) for name in DEFAULTS})
+    return record
+
+
+def reference_from(configuration: Configuration) -> Any:
+    """The reference's frozen settings. ``labels.scratch`` is relative to where the command runs."""
+    from jaxft.labels.reference import ReferenceSettings
+
+    c = configuration
+    return ReferenceSettings(**c.reference.model_dump(), retries=c.labels.retries, scratch=c.labels.scratch)
+
+
+def limits_from(configuration: Configuration) -> Any:
+    """The limits beyond which a label is not trained on."""
+    from jaxft.labels.validity import LabelLimits
+
+    names = ("max_force", "min_distance", "max_net_force", "max_spin_error", "min_spin_share")
+    return LabelLimits(**configuration.labels.model_dump(include=set(names)))
+
+
+def executor_from(configuration: Configuration) -> Any:
+    """How labels are computed: kind, workers, time limit, cluster."""
+    from jaxft.jobs.settings import ClusterSettings, ExecutorSettings
+
+    c = configuration
+    return ExecutorSettings(
+        kind=c.labels.executor,
+        workers=c.labels.workers,
+        threads=c.reference.threads,
+        time_limit=c.labels.time_limit_s,
+        cluster=ClusterSettings(**c.labels.cluster.model_dump()),
     )
 
 
@@ -202,11 +365,11 @@ def _path_or_name(base: str, folder: Path) -> str:
     return str(beside) if beside.exists() else base
 
 
-def _problem(item: Any) -> str:
+def _problem(item: Any, kind: type[BaseModel] = Configuration) -> str:
     """One line for one of pydantic's errors."""
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
-        known = _known_keys(item["loc"][:-1])
+        known = _known_keys(item["loc"][:-1], kind)
         return f"unknown key {where!r}; expected one of {', '.join(known)}{nearest(str(item['loc'][-1]), known)}"
     if item["type"] == "missing":
         return f"{where} is missing"
@@ -230,10 +393,11 @@ def _with_point(value: float) -> str:
     return mantissa + (".0" if "." not in mantissa else "") + exponent + power
 
 
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    section: type[BaseModel] = Configuration
+def _known_keys(location: tuple[int | str, ...], kind: type[BaseModel]) -> list[str]:
+    section = kind
     for part in location:
-        annotation = section.model_fields[str(part)].annotation
-        assert isinstance(annotation, type)
-        section = annotation
+        if isinstance(part, int):
+            continue  # a place in a list: its sections are all of one kind
+        annotation: Any = section.model_fields[part].annotation
+        section = get_args(annotation)[0] if get_origin(annotation) is list else annotation
     return list(section.model_fields)

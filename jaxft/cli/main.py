@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from jaxft.cli import label, md, store
 from jaxft.errors import InputError
 
 app = typer.Typer(
@@ -23,6 +24,9 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="Potentials by name.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+app.command()(label.label)
+app.command()(md.md)
+app.add_typer(store.app, name="store")
 
 SOME_FAILED = 3
 INTERRUPTED = 130
@@ -134,19 +138,43 @@ def models_list() -> None:
         )
 
 
+Head = Annotated[str | None, typer.Option(help="which of several heads (levels of theory) of a model")]
+
+
 @models_app.command("info")
-def models_info(name: Annotated[str, typer.Argument(help="zoo name, .nqx file or folder", show_default=False)]) -> None:
+def models_info(
+    name: Annotated[str, typer.Argument(help="zoo name, .nqx or .model file, or folder", show_default=False)],
+    head: Head = None,
+) -> None:
     """Elements, cutoff, size and provenance of a potential."""
     import json
 
+    prepare_jax("float32")
     import jaxft
 
-    potential = jaxft.load(name)
+    potential = jaxft.load(name, head=head)
     typer.echo(f"elements    {' '.join(potential.elements)}")
     typer.echo(f"cutoff      {potential.cutoff:g} Å")
     typer.echo(f"heads       {', '.join(potential.heads)}")
     typer.echo(f"parameters  {potential.n_parameters}")
     typer.echo(f"provenance  {json.dumps(dict(potential.provenance), indent=1)}")
+
+
+@models_app.command("convert")
+def models_convert(
+    file: Annotated[str, typer.Argument(help="zoo name, .nqx file, or .model file of MACE", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="folder to write, new or empty", show_default=False)],
+    head: Head = None,
+) -> None:
+    """Write a potential of a foreign format as a folder of ours; nothing of the file is executed."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} exists and is not an empty folder; give the name of a new one")
+    prepare_jax("float32")
+    import jaxft
+
+    potential = jaxft.load(file, head=head)
+    potential.save(folder)
+    typer.echo(f"{folder}: {len(potential.elements)} elements, {potential.n_parameters} parameters")
 
 
 @models_app.command("download")

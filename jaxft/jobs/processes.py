@@ -9,8 +9,9 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from types import ModuleType
 
-from jaxft.jobs.executor import Result, Task, WorkerDied
+from jaxft.jobs.executor import Lost, Result, Task, TimedOut, WorkerDied
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """Read by the numerical libraries when they are loaded, and only then."""
@@ -26,25 +27,36 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 ATTEMPTS = 2
 """A worker may be killed by something else (the system short of memory); a task that kills two is to blame."""
 
+GRACE = 5.0
+"""s that programs started by an ended worker have to end by themselves."""
+
+POLL = 0.1
+"""s between looks at a worker that is still starting, where there is a time limit."""
+
 
 class ProcessExecutor:
     """Runs tasks in ``workers`` processes (default: one per core that we may use) of ``threads`` threads each.
 
     Workers start with the first tasks and are kept for the next ``run``; ``close``, or leaving a ``with`` block, ends
-    them. A task that kills its worker is tried once more in a new one, and then gives ``WorkerDied``. Ctrl-C hands over
-    what is done, ends the workers at once and goes on to the caller as KeyboardInterrupt.
+    them. A task that kills its worker is tried once more in a new one, and then gives ``WorkerDied``. One that takes
+    longer than ``time_limit`` seconds (None: no limit) is ended with its worker and gives ``TimedOut``. With a worker
+    end all the programs that it started. Ctrl-C hands over what is done, ends the workers at once and goes on to the
+    caller as KeyboardInterrupt.
     """
 
-    def __init__(self, workers: int | None = None, threads: int = 1) -> None:
+    here = True
+
+    def __init__(self, workers: int | None = None, threads: int = 1, time_limit: float | None = None) -> None:
         self.workers = workers or _cores()
         self.threads = threads
+        self.time_limit = time_limit
         self._idle: list[_Worker] = []
 
     def run(
         self,
         function: Callable[[Task], Result],
         tasks: Sequence[Task],
-        on_done: Callable[[int, Result | WorkerDied], None],
+        on_done: Callable[[int, Result | Lost], None],
     ) -> None:
         """See ``Executor.run``. Raises RuntimeError where workers can't even start.
 
@@ -52,15 +64,16 @@ class ProcessExecutor:
         """
         waiting = deque(range(len(tasks)))
         deaths: Counter[int | None] = Counter()  # by task; None: of workers that never came up, in a row
-        running: dict[Future[Result], tuple[int, _Worker]] = {}
+        running: dict[Future[Result], _Running] = {}
         try:
             while waiting or running:
                 while waiting and len(running) < self.workers:
                     index = waiting.popleft()
                     future, worker = self._submit(function, tasks[index])
-                    running[future] = (index, worker)
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    index, worker = running[future]
+                    running[future] = _Running(index, worker)
+                done = wait(running, self._until_next_deadline(running.values()), return_when=FIRST_COMPLETED).done
+                for future in done:
+                    index, worker = running[future].index, running[future].worker
                     if not isinstance(future.exception(), BrokenProcessPool):
                         on_done(index, future.result())
                         del running[future]  # only now, so that an interruption can't lose it
@@ -77,14 +90,20 @@ class ProcessExecutor:
                         raise RuntimeError("worker processes can't be started; what they wrote is above")
                     else:
                         on_done(index, WorkerDied(deaths[index]))
+                for future in [f for f in running if not f.done() and self._is_overdue(running[f])]:
+                    index, worker = running[future].index, running[future].worker
+                    worker.kill()
+                    # it may have got there in the last moment
+                    on_done(index, TimedOut(self.time_limit or 0.0) if future.exception() else future.result())
+                    del running[future]
         except KeyboardInterrupt:
-            for future, (index, _) in running.items():
+            for future, task in running.items():
                 if future.done() and future.exception() is None:
-                    on_done(index, future.result())
+                    on_done(task.index, future.result())
             raise
         finally:
-            for _, worker in running.values():
-                worker.kill()
+            for task in running.values():
+                task.worker.kill()
 
     def close(self) -> None:
         """End the workers; a later ``run`` starts new ones."""
@@ -107,6 +126,15 @@ class ProcessExecutor:
         worker = _start(self.threads)
         return worker.pool.submit(function, task), worker
 
+    def _until_next_deadline(self, tasks: "Iterable[_Running]") -> float | None:
+        if self.time_limit is None:
+            return None
+        deadlines = [task.deadline(self.time_limit) for task in tasks]
+        return max(0.0, min(deadlines) - time.monotonic())
+
+    def _is_overdue(self, task: "_Running") -> bool:
+        return self.time_limit is not None and task.deadline(self.time_limit) <= time.monotonic()
+
 
 @dataclass(frozen=True)
 class _Worker:
@@ -120,15 +148,51 @@ class _Worker:
         return self.process_id.exception() is None
 
     def end(self) -> None:
-        """Let it go, and wait until it has gone."""
+        """Let it go, wait until it has gone, and end what it started and left behind."""
         self.pool.shutdown(wait=True)
+        self._end_group()
 
     def kill(self) -> None:
         """End it in the middle of its task."""
         if self.came_up():
-            with suppress(ProcessLookupError):  # it has gone by itself
-                os.kill(self.process_id.result(), signal.SIGTERM)
+            _signal_group(self.process_id.result(), signal.SIGTERM)
         self.pool.shutdown(wait=True, cancel_futures=True)
+        self._end_group()
+
+    def _end_group(self) -> None:
+        """Programs that the worker started may need a moment to end their own (mpirun); then they are killed."""
+        if not self.came_up():
+            return
+        deadline = time.monotonic() + GRACE
+        while _signal_group(self.process_id.result(), signal.SIGTERM) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        _signal_group(self.process_id.result(), signal.SIGKILL)
+
+
+@dataclass
+class _Running:
+    """A task and its worker. Its time begins when the worker is up: starting one takes as long as it takes."""
+
+    index: int
+    worker: _Worker
+    began: float | None = None
+
+    def deadline(self, limit: float) -> float:
+        """When its time is over, by the monotonic clock; soon, to ask again, where it has not begun."""
+        if self.began is None and self.worker.process_id.done():
+            self.began = time.monotonic()
+        return time.monotonic() + POLL if self.began is None else self.began + limit
+
+
+def _signal_group(process_id: int, number: int) -> bool:
+    """Send a signal to a worker and all that it started; whether any of them was there."""
+    with suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(process_id, number)
+        else:  # Windows has no groups
+            os.kill(process_id, number)
+        return True
+    return False
 
 
 def _cores() -> int:
@@ -144,8 +208,10 @@ def _start(threads: int) -> _Worker:
 
 
 def _begin() -> None:
-    """First thing in a worker: leave ctrl-C to the parent, and end when the parent has ended."""
+    """First thing in a worker: leave ctrl-C to the parent, lead a group of our own, and end when the parent has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)  # so that the programs that tasks start can be ended with us
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -154,6 +220,8 @@ def _end_with_parent() -> None:
     parent = parent_process()
     assert parent is not None
     connection.wait([parent.sentinel])
+    if hasattr(os, "killpg"):
+        os.killpg(0, signal.SIGKILL)
     os._exit(1)
 
 

@@ -1,59 +1,97 @@
 """Any ASE calculator as an engine: ``module:function`` of the user's, called with the settings, returns the calculator.
 
-A new calculator is made for every structure. What it raises becomes a failure; what it does not say (whether it
-converged, which spin it reached) can't be checked here, which is why the ready engines have files of their own.
+A new calculator is made for every structure. A function that takes ``charge``, ``multiplicity`` or ``directory`` is given
+them. What its calculator raises becomes a failure; what it does not say (whether it converged, which spin it reached)
+can't be checked here, which is why the ready engines have files of their own.
 """
 
-from collections.abc import Callable, Mapping
+import errno
+import inspect
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.calculator import BaseCalculator, all_changes
 from ase.stress import voigt_6_to_full_3x3_stress
 
-from jaxft.errors import InputError
+from jaxft.errors import InputError, nearest
+from jaxft.labels.electrons import unpaired_electrons
 from jaxft.labels.engine import Computed, Engine, NoLabelError
 from jaxft.labels.label import Reason
 
-CALCULATION_ERRORS = (RuntimeError, ValueError, ArithmeticError, LookupError, OSError, AssertionError)
-"""What a calculation that goes wrong may raise (ASE's own errors are RuntimeErrors).
+CALCULATION_ERRORS = (RuntimeError, ValueError, ArithmeticError, LookupError, OSError, AssertionError, MemoryError)
+"""Python's own errors that a calculation may raise where it goes wrong (ASE's are RuntimeErrors).
 
-Anything else, such as a NameError, is a bug in the calculator and stops the run.
+So may any error that a library defines for itself. The others, such as a NameError, are bugs and stop the run.
 """
+
+NOBODYS_FAULT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
+"""Errors of the machine; they would strike every structure, so they stop the run instead of being recorded."""
+
+GIVEN = ("charge", "multiplicity", "directory")
+"""Arguments that a function gets from us and not from the settings."""
 
 
 def engine_of(name: str) -> Engine:
     """The engine of ``module:function``; InputError where that can't be imported or called."""
     function = _function(name)
+    takes = _arguments(function)
+
+    def complete(given: Mapping[str, Any]) -> dict[str, Any]:
+        _check_arguments(name, function, takes, given)
+        return dict(given)
 
     def version(settings: Mapping[str, Any]) -> str:
         module = import_module(name.partition(":")[0])
         return str(getattr(module, "__version__", "unversioned"))
 
-    def compute(atoms: Atoms, settings: Mapping[str, Any], charge: int, multiplicity: int | None) -> Computed:
-        return calculate(atoms, function(**settings))
+    def ready(settings: Mapping[str, Any]) -> None:
+        try:
+            text = json.dumps(settings, sort_keys=True)
+        except TypeError as error:
+            raise InputError(f"the settings of {name} can't be stored ({error}); expected plain JSON values") from error
+        _make_once(name, text)
 
-    return Engine(dict, version, _check_nothing, compute)
+    def check(atoms: Atoms, settings: Mapping[str, Any], charge: int, multiplicity: int | None) -> None:
+        for what, value, silent in (("charge", charge, 0), ("multiplicity", multiplicity, None)):
+            if value != silent and what not in takes:
+                raise NoLabelError(
+                    "not supported",
+                    f"{what} {value} is asked for, but {name} takes no {what} and would ignore it; give the function an "
+                    f"argument {what}, or ask for none",
+                )
+        if multiplicity is not None:
+            unpaired_electrons(atoms.numbers, int(atoms.numbers.sum()) - charge, multiplicity)
+
+    def compute(
+        atoms: Atoms, settings: Mapping[str, Any], charge: int, multiplicity: int | None, folder: Path
+    ) -> Computed:
+        given = {"charge": charge, "multiplicity": multiplicity, "directory": str(folder)}
+        calculator = function(**settings, **{what: given[what] for what in GIVEN if what in takes})
+        return calculate(atoms, calculator)
+
+    return Engine(complete, version, check, compute, ready=ready, takes=frozenset(takes) & set(GIVEN))
 
 
-def calculate(atoms: Atoms, calculator: Calculator) -> Computed:
+def calculate(atoms: Atoms, calculator: BaseCalculator) -> Computed:
     """Everything that is needed in one calculation, so that no calculator runs twice. NoLabelError where it fails.
 
     The energy is ``free_energy`` where the calculator has one: with smearing, that is the one that the forces belong
-    to.
+    to. Raises OSError where the machine is to blame (``NOBODYS_FAULT``).
     """
-    wanted = {"energy", "forces", "free_energy"} | ({"stress"} if atoms.pbc.all() else set())
+    wanted = {"energy", "forces", "free_energy", "magmom", "magmoms"} | ({"stress"} if atoms.pbc.all() else set())
     properties = [name for name in calculator.implemented_properties if name in wanted]
     atoms.calc = calculator
-    try:
+    with failures_recorded():
         calculator.calculate(atoms, properties, all_changes)
-    except CALCULATION_ERRORS as error:
-        reason: Reason = "not converged" if "converge" in f"{type(error).__name__} {error}".lower() else "engine failed"
-        raise NoLabelError(reason, f"{type(error).__name__}: {error}") from error
     results = calculator.results
-    if "forces" not in results or "energy" not in results:
+    if results.get("forces") is None or results.get("energy") is None:
         raise NoLabelError(
             "engine failed", f"{type(calculator).__name__} gave {sorted(results)}, but no energy with forces"
         )
@@ -63,21 +101,38 @@ def calculate(atoms: Atoms, calculator: Calculator) -> Computed:
     return Computed(
         energy=float(results.get("free_energy", results["energy"])),
         forces=np.array(results["forces"], dtype=np.float64),
-        stress=None if stress is None else np.asarray(_full(stress)),
+        stress=None if stress is None else np.array(_full(stress), dtype=np.float64),
         n_unpaired=None if moment is None else float(moment),
         moments=None if moments is None else np.array(moments, dtype=np.float64),
     )
+
+
+@contextmanager
+def failures_recorded() -> Iterator[None]:
+    """Turn an error of a calculation into NoLabelError; bugs, the machine's faults and a user's mistakes go on."""
+    try:
+        yield
+    except (NoLabelError, InputError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in NOBODYS_FAULT:
+            raise
+        if type(error).__module__ == "builtins" and not isinstance(error, CALCULATION_ERRORS):
+            raise
+        raise _failure_of(error) from error
+
+
+def _failure_of(error: Exception) -> NoLabelError:
+    text = f"{type(error).__name__}: {error}"
+    reason: Reason = "not converged" if "converge" in text.lower() else "engine failed"
+    return NoLabelError(reason, text)
 
 
 def _full(stress: Any) -> Any:
     return stress if np.shape(stress) == (3, 3) else voigt_6_to_full_3x3_stress(stress)
 
 
-def _check_nothing(atoms: Atoms, settings: Mapping[str, Any], charge: int, multiplicity: int | None) -> None:
-    """A foreign calculator says by itself what it can't do."""
-
-
-def _function(name: str) -> Callable[..., Calculator]:
+def _function(name: str) -> Callable[..., BaseCalculator]:
     module_name, _, function_name = name.partition(":")
     try:
         function = getattr(import_module(module_name), function_name)
@@ -86,3 +141,58 @@ def _function(name: str) -> Callable[..., Calculator]:
     if not callable(function):
         raise InputError(f"reference engine {name!r} is no function; expected one that returns an ASE calculator")
     return function
+
+
+def _arguments(function: Callable[..., BaseCalculator]) -> dict[str, inspect.Parameter]:
+    """Arguments that can be given by name; none where the function does not tell (compiled code)."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (ValueError, TypeError):
+        return {}
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {name: parameter for name, parameter in parameters.items() if parameter.kind in by_name}
+
+
+def _check_arguments(
+    name: str,
+    function: Callable[..., BaseCalculator],
+    takes: Mapping[str, inspect.Parameter],
+    given: Mapping[str, Any],
+) -> None:
+    for key in GIVEN:
+        if key in given:
+            raise InputError(
+                f"{name} gets its {key} from reference.{key} or from us; remove it from reference.settings"
+            )
+    known = [key for key in takes if key not in GIVEN]
+    open_ended = not takes or any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
+    if open_ended:
+        # names that only its default settings tell; it may know more, so only what looks misspelt is refused
+        known += list(getattr(function, "default_parameters", None) or {})
+    for key in given:
+        if key in known or (open_ended and not nearest(str(key), known)):
+            continue
+        raise InputError(
+            f"{name} has no setting {key!r}; expected one of {', '.join(known) or 'none'}{nearest(str(key), known)}"
+        )
+    for key in known:
+        if key in takes and takes[key].default is inspect.Parameter.empty and key not in given:
+            raise InputError(f"{name} needs a setting {key!r}; set reference.settings.{key}")
+
+
+@lru_cache(maxsize=8)
+def _make_once(name: str, settings_json: str) -> None:
+    """Make the calculator, so that what its function does not accept is known before the first label; once in a process."""
+    function, settings = _function(name), json.loads(settings_json)
+    takes = _arguments(function)
+    given = {"charge": 0, "multiplicity": None, "directory": "."}
+    try:
+        calculator = function(**settings, **{what: given[what] for what in GIVEN if what in takes})
+    except (TypeError, ImportError, *CALCULATION_ERRORS) as error:
+        detail = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"{name} does not accept its settings {settings}: {detail}") from error
+    if not isinstance(calculator, BaseCalculator):
+        raise InputError(f"{name} returned {type(calculator).__name__}; expected an ASE calculator")
+    close = getattr(calculator, "close", None)
+    if callable(close):
+        close()

@@ -6,7 +6,10 @@ before any of them is asked.
 
 from collections.abc import Iterable
 
+import numpy as np
+from ase import Atoms
 from ase.data import chemical_symbols
+from jaxtyping import Float
 
 from jaxft.labels.engine import NoLabelError
 
@@ -39,3 +42,25 @@ def unpaired_electrons(numbers: Iterable[int], n_electrons: int, multiplicity: i
             "another charge",
         )
     return multiplicity - 1
+
+
+def initial_moments(atoms: Atoms, unpaired: int) -> Float[np.ndarray, "atoms"]:
+    """Magnetic moments (in electrons, all up) from which an SCF with ``unpaired`` unpaired electrons starts; they sum to it.
+
+    The atoms' own initial moments where they have any, else spread evenly over the d and f elements, where there are
+    none over everything heavier than hydrogen, else over all. Raises NoLabelError where the atoms' own have another
+    sum: an engine that fixes the total moment would take that instead of the multiplicity.
+    """
+    own = atoms.get_initial_magnetic_moments()
+    if own.any():
+        if abs(own.sum() - unpaired) > 1e-6:
+            raise NoLabelError(
+                "electron count",
+                f"the initial moments sum to {own.sum():g}, but the multiplicity {unpaired + 1} means {unpaired}; "
+                "correct one of them",
+            )
+        return own
+    for chosen in (np.isin(atoms.numbers, list(OPEN_SHELLS)), atoms.numbers > 1, atoms.numbers > 0):
+        if chosen.any():
+            return np.where(chosen, unpaired / chosen.sum(), 0.0)
+    raise AssertionError("a structure without atoms came this far")

@@ -4,9 +4,10 @@ One file per engine; it is imported when it is named, so that an engine that is 
 engine is a new file with an ``ENGINE`` and a line in the table.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,10 @@ from jaxtyping import Float
 from jaxft.errors import InputError, nearest
 from jaxft.labels.label import Reason
 
-TABLE = {"tblite": "jaxft.labels.tblite", "teacher": "jaxft.labels.teacher"}
+TABLE = {
+    name: f"jaxft.labels.{name}"
+    for name in ("tblite", "pyscf", "gpaw", "cp2k", "espresso", "vasp", "aims", "orca", "teacher")
+}
 """Name in the configuration → module. A name with a colon is a calculator of the user's, see ``ase_calculator.py``."""
 
 
@@ -31,7 +35,7 @@ class NoLabelError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Computed:
-    """What an engine computes; the fields are those of ``Label``."""
+    """What an engine computes; the fields are those of ``Label``. version: where only the output tells it."""
 
     energy: float
     forces: Float[np.ndarray, "atoms 3"]
@@ -39,27 +43,57 @@ class Computed:
     n_unpaired: float | None = None
     moments: Float[np.ndarray, "atoms"] | None = None
     scf_steps: int | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One rung of an engine's ladder: another way to the same label, for structures that did not converge before.
+
+    settings replace those of the same name. They may change how the SCF gets there (mixing, start, number of steps) and
+    never where it arrives: with another smearing or grid it would be another reference.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+
+
+def always_ready(settings: Mapping[str, Any]) -> None:
+    """Nothing to try: for engines whose ``version`` has already loaded all they need."""
+
+
+def no_recipes(settings: Mapping[str, Any]) -> Sequence[Recipe]:
+    """The ladder of an engine that has none."""
+    return ()
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A quantum program as five functions of its settings.
+    """A quantum program as functions of its settings.
 
     complete  (given settings) → all settings, defaults written out; InputError for what it does not know
-    version   (settings) → version; InputError that says how to install it where it is missing
+    version   (settings) → version, or None where only a calculation tells it; InputError that says how to install it
+              where it is missing
     check     (atoms, settings, charge, multiplicity); NoLabelError for what it can't or wouldn't do rightly; cheap
-    compute   the same → Computed; NoLabelError where the calculation fails; ``check`` has passed
+    compute   the same, and an empty folder for its files → Computed; NoLabelError where the calculation fails;
+              ``check`` has passed
     identity  (settings) → what a label depends on, where that is not the settings themselves (a file's content, not its
               name)
+    ready     (settings); InputError for what only trying shows: a program or a data file that is not there
+    recipes   (settings) → its ladder, without the settings themselves
+    takes     which of charge and multiplicity it can be asked for; what else is asked would be ignored
 
     charge is a whole number in e; multiplicity a whole number 2S+1, or None where nobody gave it.
     """
 
     complete: Callable[[Mapping[str, Any]], dict[str, Any]]
-    version: Callable[[Mapping[str, Any]], str]
+    version: Callable[[Mapping[str, Any]], str | None]
     check: Callable[[Atoms, Mapping[str, Any], int, int | None], None]
-    compute: Callable[[Atoms, Mapping[str, Any], int, int | None], Computed]
+    compute: Callable[[Atoms, Mapping[str, Any], int, int | None, Path], Computed]
     identity: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
+    ready: Callable[[Mapping[str, Any]], None] = always_ready
+    recipes: Callable[[Mapping[str, Any]], Sequence[Recipe]] = no_recipes
+    takes: frozenset[str] = frozenset({"charge", "multiplicity"})
 
 
 def find_engine(name: str) -> Engine:

@@ -12,8 +12,7 @@ import numpy as np
 from ase import Atoms
 
 from jaxft.errors import InputError
-from jaxft.labels.engine import find_engine
-from jaxft.labels.reference import ReferenceSettings, asked_state
+from jaxft.labels.reference import ReferenceSettings, asked_state, identity_of
 
 DECIMALS = 8
 """Å; a structure written to extended XYZ and read back keeps its key."""
@@ -24,10 +23,8 @@ def settings_key(reference: ReferenceSettings) -> str:
 
     Raises InputError for settings that the engine does not know or that are no JSON values.
     """
-    engine = find_engine(reference.engine)
-    identity = engine.identity(engine.complete(reference.settings))
     try:
-        text = json.dumps([reference.engine, identity], sort_keys=True, allow_nan=False)
+        text = json.dumps([reference.engine, identity_of(reference)], sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise InputError(
             f"the settings of {reference.engine} can't be stored ({error}); expected plain JSON values"

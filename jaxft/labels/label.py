@@ -18,6 +18,7 @@ Reason = Literal[
     "not converged",
     "not finite",
     "engine failed",  # any other error of the engine, in its own words
+    "timed out",
     "worker died",
 ]
 
@@ -57,6 +58,7 @@ class Label:
     n_unpaired  electrons more with spin up than down, as the engine reached it; None where it does not tell
     moments     (atoms,) the same per atom (Mulliken or the engine's own partition); None where it does not tell
     scf_steps   how many; None where the engine does not tell
+    recipe      the rung of the engine's ladder that converged (``Recipe.name``); None for the settings as they are
     """
 
     energy: float
@@ -67,16 +69,21 @@ class Label:
     n_unpaired: float | None = None
     moments: Float[np.ndarray, "atoms"] | None = None
     scf_steps: int | None = None
+    recipe: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Failure:
-    """Why there is no label: a reason to count by, and one line to read."""
+    """Why there is no label: a reason to count by, one line to read, and the folder of what the program left behind.
+
+    files is for people and, like the cost, never reaches a result file; None where nothing was left.
+    """
 
     reason: Reason
     detail: str
     provenance: Provenance
     cost: Cost
+    files: str | None = None
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"

@@ -17,8 +17,8 @@ from jaxft.labels.label import Cost, Entry, Failure, Label, Provenance
 COLUMNS = (
     *("key", "settings_key", "numbers", "positions", "cell", "pbc"),
     *("engine", "version", "settings", "charge", "multiplicity"),
-    *("energy", "forces", "stress", "n_unpaired", "moments", "scf_steps"),
-    *("reason", "detail"),
+    *("energy", "forces", "stress", "n_unpaired", "moments", "scf_steps", "recipe"),
+    *("reason", "detail", "files"),
     *("wall_s", "cpu_s", "host", "stored_at"),
 )
 
@@ -44,7 +44,7 @@ def entry_to_row(key: str, settings_key: str, atoms: Atoms, entry: Entry) -> dic
         "stored_at": time.time(),
     }
     if isinstance(entry, Failure):
-        return row | {"reason": entry.reason, "detail": entry.detail}
+        return row | {"reason": entry.reason, "detail": entry.detail, "files": entry.files}
     return row | {
         "energy": entry.energy,
         "forces": _blob(entry.forces),
@@ -52,6 +52,7 @@ def entry_to_row(key: str, settings_key: str, atoms: Atoms, entry: Entry) -> dic
         "n_unpaired": entry.n_unpaired,
         "moments": _blob(entry.moments),
         "scf_steps": entry.scf_steps,
+        "recipe": entry.recipe,
     }
 
 
@@ -62,7 +63,7 @@ def row_to_entry(row: sqlite3.Row) -> Entry:
     )
     cost = Cost(row["wall_s"], row["cpu_s"], row["host"])
     if row["reason"] is not None:
-        return Failure(row["reason"], row["detail"], provenance, cost)
+        return Failure(row["reason"], row["detail"], provenance, cost, row["files"])
     return Label(
         energy=row["energy"],
         forces=_array(row["forces"]).reshape(-1, 3),
@@ -72,6 +73,7 @@ def row_to_entry(row: sqlite3.Row) -> Entry:
         n_unpaired=row["n_unpaired"],
         moments=None if row["moments"] is None else _array(row["moments"]),
         scf_steps=row["scf_steps"],
+        recipe=row["recipe"],
     )
 
 

@@ -5,13 +5,14 @@ everything that was put. Many processes may read and write it at once (write-ahe
 disk).
 """
 
+import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ase import Atoms
 
@@ -20,7 +21,11 @@ from jaxft.labels.label import Entry
 from jaxft.labels.rows import COLUMNS, entry_to_row, row_to_atoms, row_to_entry
 
 FORMAT = "jaxft-labels"
-VERSION = 1
+VERSION = 2
+"""2 added the recipe of a label and the folder that a failure left (jaxft 0.1 before its release wrote 1)."""
+
+SAME_ENERGY = 1e-6
+"""eV; two labels of one key that differ by more do not come from the same calculation."""
 
 BUSY_TIMEOUT = 60.0
 """s that a writer waits for the others; one write takes milliseconds."""
@@ -34,12 +39,14 @@ CREATE TABLE entries (
     numbers BLOB NOT NULL, positions BLOB NOT NULL, cell BLOB NOT NULL, pbc BLOB NOT NULL,
     engine TEXT NOT NULL, version TEXT NOT NULL, settings TEXT NOT NULL, charge REAL NOT NULL, multiplicity REAL,
     energy REAL, forces BLOB, stress BLOB, n_unpaired REAL, moments BLOB, scf_steps INTEGER,
-    reason TEXT, detail TEXT,
+    recipe TEXT, reason TEXT, detail TEXT, files TEXT,
     wall_s REAL, cpu_s REAL, host TEXT, stored_at REAL NOT NULL,
     CHECK ((reason IS NULL) = (energy IS NOT NULL AND forces IS NOT NULL))
 );
 CREATE INDEX entries_by_settings ON entries (settings_key, version);
 """
+# What a store of an older version lacks, by the version that brought it.
+_MIGRATIONS = {2: ("ALTER TABLE entries ADD COLUMN recipe TEXT", "ALTER TABLE entries ADD COLUMN files TEXT")}
 # A failure gives way to whatever comes later; a label never gives way.
 _PUT = (
     f"INSERT INTO entries ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{c}' for c in COLUMNS)}) "
@@ -49,11 +56,12 @@ _PUT = (
 
 
 class Stored(NamedTuple):
-    """One row: its key, the structure (charge and multiplicity in its info), and what the reference gave."""
+    """One row: its key, the structure (charge and multiplicity in its info), what the reference gave, and which it was."""
 
     key: str
     atoms: Atoms
     entry: Entry
+    settings_key: str
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,39 @@ class Counts:
 
     labels: int
     failures: int
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What was spent on one reference (engine, version, settings), as a store remembers it.
+
+    labels, failures   how many; reasons: failures by reason
+    wall_s, cpu_s      sums over the entries that know it, labels and failures
+    """
+
+    settings_key: str
+    engine: str
+    version: str
+    settings: Mapping[str, Any]
+    labels: int
+    failures: int
+    reasons: Mapping[str, int]
+    wall_s: float
+    cpu_s: float
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a merge did: labels and failures that were new, labels that took a failure's place, and what was there already.
+
+    different   keys whose labels differ in energy by more than ``SAME_ENERGY``; the one that was there stayed
+    """
+
+    labels: int
+    failures: int
+    replaced: int
+    known: int
+    different: tuple[str, ...]
 
 
 class LabelStore:
@@ -93,7 +134,7 @@ class LabelStore:
         with _readable_errors(self.path):
             rows = self._connection.execute("SELECT * FROM entries ORDER BY id").fetchall()
         for row in rows:
-            yield Stored(row["key"], row_to_atoms(row), row_to_entry(row))
+            yield Stored(row["key"], row_to_atoms(row), row_to_entry(row), row["settings_key"])
 
     def counts(self) -> Counts:
         """How many labels and failures there are."""
@@ -112,6 +153,58 @@ class LabelStore:
                 (settings_key,),
             ).fetchall()
         return dict(rows)
+
+    def spent(self) -> list[Spent]:
+        """What each reference cost, in the order of their first entries."""
+        with _readable_errors(self.path):
+            rows = self._connection.execute(
+                "SELECT settings_key, engine, version, settings, reason, COUNT(*) AS n, "
+                "TOTAL(wall_s) AS wall, TOTAL(cpu_s) AS cpu, MIN(id) AS first FROM entries "
+                "GROUP BY settings_key, engine, version, reason ORDER BY first"
+            ).fetchall()
+        groups: dict[tuple[str, str, str], list[sqlite3.Row]] = {}
+        for row in rows:
+            groups.setdefault((row["settings_key"], row["engine"], row["version"]), []).append(row)
+        return [
+            Spent(
+                *key,
+                settings=json.loads(group[0]["settings"]),
+                labels=sum(row["n"] for row in group if row["reason"] is None),
+                failures=sum(row["n"] for row in group if row["reason"] is not None),
+                reasons={row["reason"]: row["n"] for row in group if row["reason"] is not None},
+                wall_s=sum(row["wall"] for row in group),
+                cpu_s=sum(row["cpu"] for row in group),
+            )
+            for key, group in groups.items()
+        ]
+
+    def merge(self, other: "LabelStore") -> Merged:
+        """Take over everything that ``other`` holds, whole or not at all: labels before failures, ours before theirs."""
+        counted = dict.fromkeys(("labels", "failures", "replaced", "known"), 0)
+        different = []
+        with _readable_errors(self.path):
+            theirs = other._connection.execute("SELECT * FROM entries ORDER BY id").fetchall()
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                for row in theirs:
+                    ours = self._connection.execute(
+                        "SELECT reason, energy FROM entries WHERE key = ?", (row["key"],)
+                    ).fetchone()
+                    if ours is None:
+                        counted["labels" if row["reason"] is None else "failures"] += 1
+                    elif ours["reason"] is not None and row["reason"] is None:
+                        counted["replaced"] += 1
+                    else:
+                        counted["known"] += 1
+                        if row["reason"] is None and abs(row["energy"] - ours["energy"]) > SAME_ENERGY:
+                            different.append(row["key"])
+                        continue
+                    self._connection.execute(_PUT, {name: row[name] for name in COLUMNS})
+            except BaseException:
+                _roll_back(self._connection)
+                raise
+            self._connection.execute("COMMIT")
+        return Merged(**counted, different=tuple(different))
 
     def close(self) -> None:
         """Close the file; the last one to close it tidies the write-ahead log into it."""
@@ -170,10 +263,21 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             raise InputError(
                 f"{path} has {FORMAT} version {version}, but this jaxft reads up to {VERSION}; update jaxft"
             )
+        for newer in range(version + 1, VERSION + 1):
+            for statement in _MIGRATIONS[newer]:
+                connection.execute(statement)
+        if version < VERSION:
+            connection.execute("UPDATE format SET version = ?", (VERSION,))
     except BaseException:
-        connection.execute("ROLLBACK")
+        _roll_back(connection)
         raise
     connection.execute("COMMIT")
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    """Undo the transaction, unless SQLite has done so itself (it does when the disk is full)."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:

@@ -6,7 +6,8 @@ one before.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from jaxtyping import Float
 
 from jaxft.errors import InputError, nearest
 from jaxft.labels.electrons import unpaired_electrons
-from jaxft.labels.engine import Computed, Engine, NoLabelError, complete_settings
+from jaxft.labels.engine import Computed, Engine, NoLabelError, Recipe, complete_settings
 from jaxft.labels.label import Reason
 
 METHODS = ("GFN1-xTB", "GFN2-xTB")
@@ -87,7 +88,7 @@ def check(atoms: Atoms, settings: Mapping[str, Any], charge: int, multiplicity: 
     _unpaired(atoms, charge, multiplicity)
 
 
-def compute(atoms: Atoms, settings: Mapping[str, Any], charge: int, multiplicity: int | None) -> Computed:
+def compute(atoms: Atoms, settings: Mapping[str, Any], charge: int, multiplicity: int | None, folder: Path) -> Computed:
     """One single-point calculation; NoLabelError where it does not converge or fails otherwise."""
     from tblite.exceptions import TBLiteRuntimeError
     from tblite.interface import Calculator
@@ -145,4 +146,9 @@ def _moments(calculator: Any, result: Any) -> Float[np.ndarray, "atoms"]:
     return np.bincount(atom, weights=orbital, minlength=len(calculator))
 
 
-ENGINE = Engine(complete, version, check, compute)
+def recipes(settings: Mapping[str, Any]) -> Sequence[Recipe]:
+    """Two rungs: slower mixing, and slower still. The limit on the cycles stays: whoever sets it means it."""
+    return tuple(Recipe(f"mixer_damping {value}", {"mixer_damping": value}) for value in (0.15, 0.05))
+
+
+ENGINE = Engine(complete, version, check, compute, recipes=recipes)

@@ -55,7 +55,7 @@ def check(atoms: Atoms, settings: Mapping[str, Any], charge: int, multiplicity: 
     """Nothing to say before the model is loaded; it knows no electrons, so charge and multiplicity change nothing."""
 
 
-def compute(atoms: Atoms, settings: Mapping[str, Any], charge: int, multiplicity: int | None) -> Computed:
+def compute(atoms: Atoms, settings: Mapping[str, Any], charge: int, multiplicity: int | None, folder: Path) -> Computed:
     """Energy, forces and stress of the potential; NoLabelError for elements that it does not know."""
     evaluator = _evaluator(settings["model"], settings["head"], settings["dtype"])
     unknown = sorted(set(atoms.symbols) - set(evaluator.potential.elements))

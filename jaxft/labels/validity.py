@@ -10,8 +10,12 @@ from ase import Atoms
 from ase.data import covalent_radii
 
 from jaxft.errors import InputError
+from jaxft.labels.electrons import OPEN_SHELLS
 from jaxft.labels.label import Entry, Failure, Label
 from jaxft.structures.neighbors import find_edges
+
+OPPOSITE = 0.5
+"""Unpaired electrons; a d or f atom that points against the whole by more is not merely polarised by its neighbours."""
 
 
 @dataclass(frozen=True)
@@ -23,17 +27,23 @@ class LabelLimits:
     max_net_force  eV/Å per atom, |Σ F_i| / N; forces that don't sum to zero are not converged (grid, basis, density
                    fitting)
     max_spin_error electrons between the spin reached and the spin asked for
+    min_spin_share of the unpaired electrons that must sit on the d and f elements, where there are any and the engine
+                   tells moments per atom; each of these atoms must also point the same way. Programs that fix only the
+                   total spin may put it on ligands (protocol 1); high-spin Co(II) in water has 0.9 of it
     """
 
     max_force: float = 30.0
     min_distance: float = 0.5
     max_net_force: float = 0.005
     max_spin_error: float = 0.1
+    min_spin_share: float = 0.5
 
     def __post_init__(self) -> None:
         for name in ("max_force", "min_distance", "max_net_force", "max_spin_error"):
             if not getattr(self, name) > 0.0:
                 raise InputError(f"labels.{name} must be positive, got {getattr(self, name)}")
+        if not 0.0 <= self.min_spin_share <= 1.0:
+            raise InputError(f"labels.min_spin_share must lie between 0 (off) and 1, got {self.min_spin_share}")
 
 
 DEFAULT_LIMITS = LabelLimits()
@@ -43,7 +53,7 @@ def refusal(entry: Entry, atoms: Atoms, limits: LabelLimits = DEFAULT_LIMITS) ->
     """Why this entry of ``atoms`` must not be trained on, in one line; None where it may."""
     if isinstance(entry, Failure):
         return str(entry)
-    for test in (_too_close, _too_strong, _not_balanced, _other_spin):
+    for test in (_too_close, _too_strong, _not_balanced, _other_spin, _spin_elsewhere):
         reason = test(entry, atoms, limits)
         if reason is not None:
             return reason
@@ -89,3 +99,26 @@ def _other_spin(label: Label, atoms: Atoms, limits: LabelLimits) -> str | None:
     if abs(abs(label.n_unpaired) - (multiplicity - 1)) <= limits.max_spin_error:
         return None
     return f"the reference reached {label.n_unpaired:.2f} unpaired electrons, asked for were {multiplicity - 1:g}"
+
+
+def _spin_elsewhere(label: Label, atoms: Atoms, limits: LabelLimits) -> str | None:
+    metals = np.flatnonzero(np.isin(atoms.numbers, list(OPEN_SHELLS)))
+    multiplicity = label.provenance.multiplicity
+    if multiplicity is None or multiplicity < 2 or label.moments is None or len(metals) == 0:
+        return None
+    if limits.min_spin_share == 0.0:
+        return None
+    moments = label.moments[metals] * np.sign(label.moments.sum())
+    least = metals[int(np.argmin(moments))]
+    if moments.min() < -OPPOSITE:
+        return (
+            f"{atoms.symbols[least]} {least} has {label.moments[least]:.2f} unpaired electrons, against the spin of the "
+            "whole; expected all moments to point one way"
+        )
+    if moments.sum() >= limits.min_spin_share * (multiplicity - 1):
+        return None
+    elements = ", ".join(sorted({str(atoms.symbols[i]) for i in metals}))
+    return (
+        f"only {moments.sum():.2f} of the {multiplicity - 1:g} unpaired electrons sit on {elements}, below the share of "
+        f"{limits.min_spin_share:g}; another spin state than asked"
+    )

@@ -1,5 +1,7 @@
 """The host loop of dynamics: block after block, frames into files, a checkpoint behind them, and resuming after a kill.
 
+Replicas are spread over all devices that there are.
+
 A run of n frames is cut into blocks at places that depend on nothing but ``block_frames``, so a run that was
 interrupted computes the same blocks as one that was not and, on a CPU, ends with the same bits. Frames are on the disk
 before the checkpoint that counts them.
@@ -18,6 +20,7 @@ from jaxft import units
 from jaxft.errors import InputError
 from jaxft.md.block import COMPILATIONS, Frames
 from jaxft.md.checkpoint import previous, restore, save_checkpoint
+from jaxft.md.devices import distribute
 from jaxft.md.ensembles import ENSEMBLES
 from jaxft.md.guards import describe
 from jaxft.md.h5md import Layout, create, flush_to_disk, forget_frames, open_file, read_layout, trim, write_frames
@@ -108,6 +111,7 @@ def run(
         now, done = restore(simulation, checkpoint, identity)
     layouts = [_layout(simulation, k, n_frames, digest(identity)) for k in range(len(paths))]
     _prepare(paths, layouts, done)
+    now = distribute(now)
 
     saved = time.perf_counter()
     # at least one block, so that every trajectory has a frame

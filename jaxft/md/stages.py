@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 from jaxft.errors import InputError
-from jaxft.md.devices import distribute
 from jaxft.md.run import Outcome, Progress, run
 from jaxft.md.settings import MDSettings
 from jaxft.md.simulation import Simulation, in_ensemble
@@ -64,7 +63,7 @@ def run_stages(
         if number > 0:
             simulation = in_ensemble(outcomes[-1].simulation, stage.settings)
         outcome = run(
-            distribute(simulation),
+            simulation,
             stage.frames,
             checkpoint=checkpoint(stage),
             trajectories=trajectories(stage),

@@ -24,7 +24,7 @@ class Summary:
     pressure         GPa; None without a periodic cell
     density          g/cm³; None likewise
     drift            slope of the conserved energy in meV/atom/ps, by least squares
-    stopped          why a guard ended it; None where it did not
+    stopped          why and after which step a guard ended it; None where it did not
 
     Means carry their standard error and effective number of samples; None where there are fewer than 4 frames.
     """
@@ -43,7 +43,9 @@ def summarise(trajectory: Trajectory) -> Summary:
     """Read a trajectory through; only its numbers, never its positions."""
     good = trajectory.status == 0
     n_atoms, n = len(trajectory.template), int(good.sum())
-    stopped = None if good.all() else describe(int(trajectory.status[~good][0]))
+    stopped = None
+    if not good.all():
+        stopped = f"{describe(int(trajectory.status[~good][0]))} (step {trajectory.steps[-1]})"
     times = trajectory.time_fs[good] / 1000.0
     duration = float(times[-1] - times[0]) * n / (n - 1) if n > 1 else 0.0
     if n < FEWEST:

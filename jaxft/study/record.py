@@ -36,7 +36,7 @@ PACKAGES = (
     "matscipy",
 )
 
-FREE = {"labels": ("workers", "store", "accept_versions")}
+FREE = {"labels": ("workers", "store", "accept_versions", "executor", "cluster", "time_limit_s", "scratch")}
 """Settings that a run may be continued with other values of: they decide where and how fast, not what."""
 
 

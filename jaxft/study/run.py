@@ -14,7 +14,7 @@ from jaxft.analysis.model_test import ModelTest
 from jaxft.analysis.residuals import residuals_record, write_residuals
 from jaxft.errors import InputError
 from jaxft.finetune.fingerprint import hash_potential
-from jaxft.jobs.processes import ProcessExecutor
+from jaxft.jobs.settings import open_executor
 from jaxft.labels.reference import check_reference
 from jaxft.labels.store import open_store
 from jaxft.md.block import COMPILATIONS
@@ -56,7 +56,8 @@ def check(settings: StudySettings) -> Potential:
     base = load(settings.base, head=settings.head)
     box = packed_box(settings.system, settings.seed)
     species_of(box.numbers, base.atomic_numbers)
-    check_reference(settings.reference, box)
+    # on a cluster, what is installed here says nothing
+    check_reference(settings.reference, box, here=settings.executor.kind != "parsl")
     return base
 
 
@@ -67,7 +68,7 @@ def run_study(settings: StudySettings, root: Path, progress: Progress) -> Outcom
     with (
         alone(layout),
         open_store(root / settings.store) as store,
-        ProcessExecutor(settings.workers, settings.reference.threads) as executor,
+        open_executor(settings.executor) as executor,
     ):
         open_record(layout, settings.configuration, settings.seed, _content(settings, base))
         desk = LabelDesk(settings, store, executor)

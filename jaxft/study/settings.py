@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxft.errors import InputError
 from jaxft.finetune.settings import FinetuneSettings
+from jaxft.jobs.settings import ExecutorSettings
 from jaxft.labels.reference import ReferenceSettings
 from jaxft.labels.validity import LabelLimits
 from jaxft.md.settings import MDSettings
@@ -53,7 +54,7 @@ class StudySettings:
     naive one share the same totals.
 
     start_ps          equilibration of each packed box under the base before any strategy begins
-    workers           label processes
+    executor          how and where labels are computed
     store             label store; a relative path is inside the run folder
     accept_versions   other versions of the reference program whose labels may be used
     demonstration     the report says "demonstration, not evidence"
@@ -73,7 +74,7 @@ class StudySettings:
     replicas: int
     finetune: FinetuneSettings
     evaluation: EvaluationSettings
-    workers: int
+    executor: ExecutorSettings
     store: Path
     accept_versions: tuple[str, ...]
     seed: int
@@ -101,7 +102,6 @@ class StudySettings:
             ("naive.replicas", self.replicas),
             ("evaluation.seeds", self.evaluation.seeds),
             ("evaluation.labels_per_model", self.evaluation.labels_per_model),
-            ("labels.workers", self.workers),
         ):
             if count < 1:
                 raise InputError(f"{name} must be at least 1, got {count}")

@@ -61,3 +61,26 @@ def say_and_sleep(path):
 
 def fail_to_start():
     raise MemoryError("no room for a worker")
+
+
+def start_program_and_sleep(path):
+    """Start a program of our own that would outlive us, say which, and wait."""
+    import subprocess
+
+    program = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    hidden = Path(f"{path}.new")
+    hidden.write_text(str(program.pid))
+    hidden.rename(path)
+    time.sleep(60)
+
+
+def sleep_if_negative(number):
+    if number < 0:
+        time.sleep(60)
+    return number
+
+
+def parent_process_id(_):
+    """Of the worker in which our process runs; takes a moment, so that others are busy when it is killed."""
+    time.sleep(0.2)
+    return os.getppid()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import task_functions as functions
 
-from jaxft.jobs.executor import WorkerDied
+from jaxft.jobs.executor import TimedOut, WorkerDied
 from jaxft.jobs.processes import ProcessExecutor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -168,6 +168,30 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
         workers = [int(file.read_text()) for file in files]
         parent.kill()
     assert all(gone(worker) for worker in workers)
+
+
+def test_a_task_over_its_time_limit_becomes_a_value_and_the_others_are_done():
+    with ProcessExecutor(workers=2, time_limit=0.5) as executor:
+        assert run(executor, functions.sleep_if_negative, [1, -1, 2, 3]) == [1, TimedOut(0.5), 2, 3]
+        assert run(executor, functions.square, [2, 3]) == [4, 9]
+
+
+def test_programs_that_a_task_started_end_with_its_time_limit(tmp_path):
+    with ProcessExecutor(workers=1, time_limit=1.0) as executor:
+        run(executor, functions.start_program_and_sleep, [str(tmp_path / "program")])
+    assert gone(int((tmp_path / "program").read_text()))
+
+
+def test_programs_that_a_task_started_end_when_the_parent_is_killed(tmp_path):
+    script = f"""
+        import task_functions as functions
+        from jaxft.jobs.processes import ProcessExecutor
+        ProcessExecutor(workers=1).run(functions.start_program_and_sleep, [{str(tmp_path / "program")!r}], print)
+    """
+    with start(script, tmp_path) as parent:
+        program = int(functions.wait_for(tmp_path / "program").read_text())
+        parent.kill()
+    assert gone(program)
 
 
 def test_ctrl_c_at_a_terminal_ends_everything_without_a_word_from_the_workers(tmp_path):

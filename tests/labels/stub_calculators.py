@@ -1,5 +1,6 @@
 """ASE calculators of which a test knows everything: springs to the origin, and ways in which they go wrong."""
 
+import errno
 import os
 import signal
 import time
@@ -63,3 +64,76 @@ class Silent(Springs):
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
         super().calculate(atoms, properties, system_changes)
         del self.results["forces"]
+
+
+def charged(charge, multiplicity=None, scale=1.0):
+    """A function that takes the state, and a setting; the energy tells what it was given."""
+    calculator = Springs()
+    calculator.misbehave = lambda: calculator.results.clear()
+    spin = multiplicity or 0
+
+    def calculate(atoms=None, properties=("energy",), system_changes=all_changes):
+        calculator.results = {"energy": 100.0 * charge + spin, "forces": np.zeros((len(atoms), 3)), "scale": scale}
+
+    calculator.calculate = calculate
+    return calculator
+
+
+class LibraryError(Exception):
+    """As libraries define their own, derived from nothing else."""
+
+
+def refusing(method="good"):
+    if method != "good":
+        raise NotImplementedError(f"no method {method}")
+    return Springs()
+
+
+class Odd(Springs):
+    """Raises what the height of the first atom says, as a calculator deep in a library might."""
+
+    def misbehave(self):
+        z = self.atoms.positions[0, 2]
+        if z > 8:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        if z > 6:
+            raise MemoryError("no room for the integrals")
+        if z > 4:
+            raise LibraryError("the grid is empty")
+
+
+class Tidy(Springs):
+    """Writes into the folder that it is given."""
+
+    def __init__(self, directory, log="", crash=False):
+        super().__init__(log)
+        self.directory, self.crash = str(directory), crash
+
+    def misbehave(self):
+        (Path(self.directory) / "output").write_text("so far so good")
+        if self.crash or self.atoms.positions[0, 0] > 5:
+            raise SCFError("did not converge")
+
+
+class Wild(Springs):
+    """Wrong forces: another sign along x."""
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        self.results["forces"] = -atoms.positions * [-1, 1, 1]
+
+
+class Short(Springs):
+    """Forgets the last atom."""
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        self.results["forces"] = self.results["forces"][:-1]
+
+
+class Sleepy(Springs):
+    """Beyond 7 Å it does not come back."""
+
+    def misbehave(self):
+        if self.atoms.positions[0, 0] > 7:
+            time.sleep(60)

@@ -1,11 +1,18 @@
 """Any ASE calculator as a reference."""
 
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.stress import voigt_6_to_full_3x3_stress
 
-from jaxft.labels.reference import ReferenceSettings, compute
+from jaxft.errors import InputError
+from jaxft.labels.reference import ReferenceSettings, check_reference, compute
 
 
 @pytest.fixture
@@ -49,6 +56,93 @@ def test_a_calculator_without_forces_gives_no_label(pair):
     assert "no energy with forces" in failure.detail
 
 
-def test_a_bug_in_the_calculator_is_no_failure_of_the_structure(pair):
+def test_a_bug_in_the_calculator_is_no_failure_of_the_structure(pair, monkeypatch):
+    import stub_calculators
+
+    monkeypatch.setattr(stub_calculators.Springs, "misbehave", lambda self: 1 + "1")
     with pytest.raises(TypeError):
-        compute(pair, ReferenceSettings("stub_calculators:Springs", {"no_such_argument": 1}))
+        compute(pair, ReferenceSettings("stub_calculators:Springs"))
+
+
+@pytest.mark.parametrize(("z", "words"), [(5, "LibraryError: the grid is empty"), (7, "MemoryError: no room")])
+def test_errors_of_libraries_are_failures_whatever_their_class(z, words):
+    failure = compute(Atoms("HO", positions=[[0, 0, z], [0, 0, 1]]), ReferenceSettings("stub_calculators:Odd"))
+    assert (failure.reason, words in failure.detail) == ("engine failed", True)
+
+
+def test_a_full_disk_stops_the_run_and_is_recorded_for_no_structure():
+    with pytest.raises(OSError, match="No space left"):
+        compute(Atoms("HO", positions=[[0, 0, 9], [0, 0, 1]]), ReferenceSettings("stub_calculators:Odd"))
+
+
+def test_charge_and_multiplicity_reach_a_function_that_takes_them(pair):
+    asked = ReferenceSettings("stub_calculators:charged", charge=-1, multiplicity=3)
+    check_reference(asked, pair)
+    assert compute(pair, asked).energy == -97.0
+    pair.info["charge"] = 2
+    assert compute(pair, ReferenceSettings("stub_calculators:charged")).energy == 200.0
+
+
+@pytest.mark.parametrize("asked", [{"charge": 1}, {"multiplicity": 3}, {"moments": {"O": 2}}])
+def test_what_a_function_would_ignore_is_refused_beforehand(asked):
+    with pytest.raises(InputError, match=r"takes no (charge|multiplicity) and would ignore it"):
+        check_reference(ReferenceSettings("stub_calculators:Springs", **asked))
+
+
+def test_a_charge_of_one_structure_that_a_function_would_ignore_is_no_label(pair):
+    pair.info["charge"] = 1
+    assert compute(pair, ReferenceSettings("stub_calculators:Springs")).reason == "not supported"
+
+
+def test_the_parity_of_electrons_is_checked_for_foreign_calculators_too(pair):
+    failure = compute(pair, ReferenceSettings("stub_calculators:charged", multiplicity=3))
+    assert failure.reason == "electron count"
+
+
+@pytest.mark.parametrize(
+    ("engine", "settings", "words"),
+    [
+        ("stub_calculators:Springs", {"slep": 1}, "no setting 'slep'.*did you mean 'sleep'"),
+        ("stub_calculators:charged", {"charge": 1}, "gets its charge from reference.charge"),
+        ("stub_calculators:refusing", {"method": "bad"}, "does not accept.*NotImplementedError: no method bad"),
+        ("stub_calculators:Tidy", {"crsh": True}, "no setting 'crsh'.*did you mean 'crash'"),
+        ("ase.calculators.lj:LennardJones", {"epsilonn": 1.0}, "no setting 'epsilonn'.*did you mean 'epsilon'"),
+        ("builtins:dict", {}, "returned dict; expected an ASE calculator"),
+    ],
+)
+def test_a_wrong_setting_is_found_before_the_first_label(engine, settings, words):
+    with pytest.raises(InputError, match=words):
+        check_reference(ReferenceSettings(engine, settings))
+
+
+def test_a_required_setting_that_is_missing_is_named(monkeypatch):
+    import stub_calculators
+
+    monkeypatch.setattr(stub_calculators, "needs", lambda model: stub_calculators.Springs(), raising=False)
+    with pytest.raises(InputError, match="needs a setting 'model'"):
+        check_reference(ReferenceSettings("stub_calculators:needs"))
+
+
+def test_a_folder_of_its_own_is_gone_after_success_and_kept_and_named_after_failure(pair, tmp_path):
+    tidy = ReferenceSettings("stub_calculators:Tidy", scratch=str(tmp_path / "scratch"))
+    assert compute(pair, tidy).energy == 2.5
+    assert list((tmp_path / "scratch").iterdir()) == []
+    failure = compute(Atoms("HO", positions=[[6, 0, 0], [0, 0, 2]]), tidy)
+    assert next(iter(Path(failure.files).rglob("output"))).read_text() == "so far so good"
+
+
+def test_the_next_try_removes_what_a_killed_one_left(pair, tmp_path):
+    with subprocess.Popen([sys.executable, "-c", "pass"]) as process:
+        pass
+    host = platform.node().partition(".")[0].replace("-", "_")
+    for name in (f"abc-{host}-{process.pid}-x", f"abc-{host}-{os.getpid()}-x", f"other-{host}-{process.pid}-x"):
+        (tmp_path / name).mkdir()
+    compute(pair, ReferenceSettings("stub_calculators:Tidy", scratch=str(tmp_path)), name="abc")
+    left = sorted(p.name.partition("-")[0] + p.name[-3:] for p in tmp_path.iterdir())
+    assert left == [f"abc{str(os.getpid())[-1]}-x", f"other{str(process.pid)[-1]}-x"]
+
+
+def test_a_scratch_folder_that_cannot_be_made_is_an_input_error(pair, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"scratch folder .*labels.scratch"):
+        compute(pair, ReferenceSettings("stub_calculators:Tidy", scratch=str(tmp_path / "file" / "below")))

@@ -1,8 +1,10 @@
 """How many unpaired electrons a structure is computed with."""
 
+import numpy as np
 import pytest
+from ase import Atoms
 
-from jaxft.labels.electrons import unpaired_electrons
+from jaxft.labels.electrons import initial_moments, unpaired_electrons
 from jaxft.labels.engine import NoLabelError
 
 
@@ -27,3 +29,16 @@ def test_the_spin_of_cobalt_is_not_guessed():
 
 def test_zinc_has_a_closed_shell():
     assert unpaired_electrons([30], 28, None) == 0
+
+
+def test_moments_start_on_the_open_shells_then_on_heavy_atoms_then_on_all():
+    np.testing.assert_array_equal(initial_moments(Atoms("Co2OH"), 6), [3, 3, 0, 0])
+    np.testing.assert_array_equal(initial_moments(Atoms("OH"), 1), [1, 0])
+    np.testing.assert_array_equal(initial_moments(Atoms("H2"), 2), [1, 1])
+
+
+def test_moments_of_the_atoms_own_are_kept_where_they_sum_to_the_spin_asked():
+    atoms = Atoms("CoO", magmoms=[2.5, 0.5])
+    np.testing.assert_array_equal(initial_moments(atoms, 3), [2.5, 0.5])
+    with pytest.raises(NoLabelError, match="sum to 3, but the multiplicity 2 means 1"):
+        initial_moments(atoms, 1)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from jaxft.errors import InputError
 from jaxft.jobs.processes import ProcessExecutor
 from jaxft.jobs.serial import SerialExecutor
+from jaxft.labels.engine import find_engine
 from jaxft.labels.label import Failure, Label
 from jaxft.labels.labelling import Progress, label_structures
 from jaxft.labels.reference import ReferenceSettings
@@ -88,6 +90,32 @@ def test_a_structure_that_kills_its_workers_is_a_failure_and_the_others_are_labe
     assert [isinstance(entry, Label) for entry in entries] == [True, False, True]
     assert entries[1].reason == "worker died"
     assert entries[1].provenance.engine == springs.engine
+
+
+def test_a_structure_over_the_time_limit_is_a_failure_and_the_others_are_labelled(row, log, store):
+    slow = ReferenceSettings("stub_calculators:Sleepy", {"log": str(log)})
+    with ProcessExecutor(workers=2, time_limit=1.0) as executor:
+        entries = label_structures(row([1, 8, 2]), slow, store, executor)
+    assert [isinstance(entry, Label) for entry in entries] == [True, False, True]
+    assert (entries[1].reason, "1 s (labels.time_limit_s)" in entries[1].detail) == ("timed out", True)
+
+
+def test_a_version_that_only_a_calculation_tells_stops_the_run_behind_the_first_label(row, springs, store, monkeypatch):
+    engine = find_engine(springs.engine)
+    told = iter(["2.0", "2.0", "3.0", "3.0"])
+    late = replace(
+        engine,
+        version=lambda settings: None,
+        compute=lambda *given: replace(engine.compute(*given), version=next(told)),
+    )
+    for module in ("labelling", "reference"):
+        monkeypatch.setattr(f"jaxft.labels.{module}.find_engine", lambda name: late)
+    label_structures(row([1, 2]), springs, store, SerialExecutor())
+    with pytest.raises(InputError, match=r"is version 3.0 where it computes.*accept_versions"):
+        label_structures(row([1, 2, 3, 4]), springs, store, SerialExecutor())
+    assert store.counts() == Counts(3, 0)  # the one that told is kept
+    entries = label_structures(row([4]), springs, store, SerialExecutor(), accept_versions=["2.0", "3.0"])
+    assert entries[0].provenance.version == "3.0"
 
 
 def test_charges_are_part_of_what_is_labelled(row, store):

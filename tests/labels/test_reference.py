@@ -10,7 +10,7 @@ from ase.build import molecule
 
 from jaxft.errors import InputError
 from jaxft.labels.label import Failure, Label
-from jaxft.labels.reference import ReferenceSettings, check_reference, compute
+from jaxft.labels.reference import ReferenceSettings, asked_state, check_reference, compute
 
 
 def changed(atoms, **info):
@@ -130,3 +130,44 @@ def test_a_label_does_not_change_the_structure():
     compute(water, ReferenceSettings())
     assert water.calc is None
     assert water.info == {}
+
+
+def test_moments_by_element_give_the_multiplicity_of_each_structure():
+    asked = ReferenceSettings(moments={"O": 1, "Co": 3})
+    assert asked_state(molecule("O2"), asked) == (0.0, 3.0)
+    assert asked_state(molecule("H2"), asked) == (0.0, 1.0)
+    assert compute(molecule("O2"), asked).n_unpaired == pytest.approx(2.0)
+
+
+def test_a_multiplicity_that_is_given_goes_before_moments():
+    assert asked_state(molecule("O2"), ReferenceSettings(moments={"O": 1}, multiplicity=1)) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("moments", "words"),
+    [({"Coo": 3}, "has 'Coo'.*did you mean 'Co'"), ({"Co": -3}, "Co is -3"), ({"Co": True}, "Co is True")],
+)
+def test_moments_that_make_no_sense_are_input_errors(moments, words):
+    with pytest.raises(InputError, match=words):
+        check_reference(ReferenceSettings(moments=moments))
+
+
+def test_the_ladder_is_climbed_until_a_rung_converges_and_the_rung_is_recorded():
+    entry = compute(molecule("H2O"), ReferenceSettings(settings={"max_iterations": 9, "mixer_damping": 1e-3}))
+    assert isinstance(entry, Label)
+    assert entry.recipe == "mixer_damping 0.15"
+    usual = compute(molecule("H2O"), ReferenceSettings())
+    assert usual.recipe is None
+    assert entry.energy == pytest.approx(usual.energy, abs=1e-4)
+
+
+def test_without_retries_the_first_try_is_the_last():
+    failure = compute(molecule("H2O"), ReferenceSettings(settings={"max_iterations": 3}, retries=0))
+    assert "nor with" not in failure.detail
+    with pytest.raises(InputError, match="retries is -1"):
+        check_reference(ReferenceSettings(retries=-1))
+
+
+def test_forces_of_another_shape_are_no_label():
+    failure = compute(molecule("H2O"), ReferenceSettings("stub_calculators:Short"))
+    assert (failure.reason, "forces of shape (2, 3)" in failure.detail) == ("engine failed", True)

@@ -10,7 +10,7 @@ from ase import Atoms
 
 from jaxft.errors import InputError
 from jaxft.labels.label import Cost, Failure, Label, Provenance
-from jaxft.labels.store import Counts, open_store
+from jaxft.labels.store import Counts, Merged, open_store
 
 PROVENANCE = Provenance("engine", "1.0", {"a": 1, "b": [0.1]}, -1.0, 4.0)
 COST = Cost(1.5, 2.5, "somewhere")
@@ -157,11 +157,64 @@ def test_a_full_disk_is_one_readable_line_and_leaves_what_was_stored(tmp_path):
 def test_a_store_of_a_newer_format_is_refused(tmp_path):
     open_store(tmp_path / "labels.db").close()
     connection = sqlite3.connect(tmp_path / "labels.db")
-    connection.execute("UPDATE format SET version = 2")
+    connection.execute("UPDATE format SET version = 3")
     connection.commit()
     connection.close()
-    with pytest.raises(InputError, match="version 2, but this jaxft reads up to 1; update jaxft"):
+    with pytest.raises(InputError, match="version 3, but this jaxft reads up to 2; update jaxft"):
         open_store(tmp_path / "labels.db")
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date_with_all_its_labels(tmp_path):
+    with open_store(tmp_path / "labels.db") as store:
+        store.put("key", "settings", structure(), label())
+    connection = sqlite3.connect(tmp_path / "labels.db")
+    connection.execute("ALTER TABLE entries DROP COLUMN recipe")
+    connection.execute("ALTER TABLE entries DROP COLUMN files")
+    connection.execute("UPDATE format SET version = 1")
+    connection.commit()
+    connection.close()
+    with open_store(tmp_path / "labels.db") as store:
+        assert store.get("key").energy == label().energy
+        store.put("other", "settings", structure(), label(recipe="slow mixing"))
+        assert store.get("other").recipe == "slow mixing"
+
+
+def test_what_was_spent_is_counted_by_reference_failures_included(store):
+    store.put("1", "settings", structure(), label())
+    store.put("2", "settings", structure(), failure())
+    store.put("3", "others", structure(), label())
+    first, second = store.spent()
+    assert (first.settings_key, first.labels, first.failures, first.wall_s, first.cpu_s) == ("settings", 1, 1, 3.0, 5.0)
+    assert first.reasons == {"not converged": 1}
+    assert (second.settings_key, second.labels, second.failures) == ("others", 1, 0)
+
+
+def test_a_merge_takes_labels_before_failures_and_keeps_its_own(tmp_path):
+    with open_store(tmp_path / "a.db") as ours, open_store(tmp_path / "b.db") as theirs:
+        ours.put("both", "settings", structure(), label(energy=-1.0))
+        ours.put("failed here", "settings", structure(), failure())
+        ours.put("failed there", "settings", structure(), label(energy=-1.0))
+        theirs.put("both", "settings", structure(), label(energy=-2.0))
+        theirs.put("failed here", "settings", structure(), label(energy=-3.0))
+        theirs.put("failed there", "settings", structure(), failure())
+        theirs.put("new", "settings", structure(), label(energy=-4.0))
+        theirs.put("new failure", "settings", structure(), failure())
+        assert ours.merge(theirs) == Merged(labels=1, failures=1, replaced=1, known=2, different=("both",))
+        found = {stored.key: getattr(stored.entry, "energy", None) for stored in ours.entries()}
+        assert found == {"both": -1, "failed here": -3, "failed there": -1, "new": -4, "new failure": None}
+        assert theirs.counts() == Counts(3, 2)
+
+
+def test_a_merge_without_room_changes_nothing(tmp_path):
+    with open_store(tmp_path / "a.db") as ours, open_store(tmp_path / "b.db") as theirs:
+        large = structure().repeat((5, 5, 5))
+        for number in range(20):
+            theirs.put(str(number), "settings", large, label(forces=np.zeros((len(large), 3))))
+        pages = ours._connection.execute("PRAGMA page_count").fetchone()[0]
+        ours._connection.execute(f"PRAGMA max_page_count = {pages + 5}")
+        with pytest.raises(InputError, match="no space left"):
+            ours.merge(theirs)
+        assert ours.counts() == Counts(0, 0)
 
 
 def test_another_sqlite_file_is_refused_and_left_alone(tmp_path):

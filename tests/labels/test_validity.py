@@ -5,6 +5,7 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 
+from jaxft.errors import InputError
 from jaxft.labels.label import Cost, Failure, Label, Provenance
 from jaxft.labels.reference import ReferenceSettings, compute
 from jaxft.labels.validity import LabelLimits, refusal
@@ -12,9 +13,10 @@ from jaxft.labels.validity import LabelLimits, refusal
 COST = Cost(None, None, None)
 
 
-def label(forces, multiplicity=None, n_unpaired=None):
+def label(forces, multiplicity=None, n_unpaired=None, moments=None):
     provenance = Provenance("engine", "1", {}, 0.0, multiplicity)
-    return Label(-1.0, np.array(forces, dtype=float), None, provenance, COST, n_unpaired=n_unpaired)
+    moments = None if moments is None else np.array(moments, dtype=float)
+    return Label(-1.0, np.array(forces, dtype=float), None, provenance, COST, n_unpaired=n_unpaired, moments=moments)
 
 
 def pair(distance, **cell):
@@ -64,6 +66,32 @@ def test_another_spin_than_asked_is_refused_and_an_unknown_one_is_not():
     assert "1.00 unpaired" in refusal(label(forces, multiplicity=4, n_unpaired=1.0), pair(1.0))
     assert refusal(label(forces, multiplicity=4, n_unpaired=-3.0), pair(1.0)) is None
     assert refusal(label(forces, multiplicity=4, n_unpaired=None), pair(1.0)) is None
+
+
+@pytest.mark.parametrize(
+    ("moments", "words"),
+    [
+        ([2.7, 0.2, 0.1], None),
+        ([-2.7, -0.2, -0.1], None),  # up and down are names
+        ([1.0, 1.0, 1.0], "only 1.00 of the 3 unpaired electrons sit on Co"),
+        ([-0.9, 2.0, 1.9], "Co 0 has -0.90 unpaired electrons, against the spin of the whole"),
+    ],
+)
+def test_the_total_spin_on_ligands_is_another_state_than_asked(moments, words):
+    cobalt = Atoms("CoCl2", positions=[[0, 0, 0], [2.2, 0, 0], [-2.2, 0, 0]])
+    reason = refusal(label(np.zeros((3, 3)), 4, 3.0, moments), cobalt)
+    assert (reason is None) == (words is None)
+    assert words is None or words in reason
+    assert refusal(label(np.zeros((3, 3)), 4, 3.0, moments), cobalt, LabelLimits(min_spin_share=0.0)) is None
+
+
+def test_where_the_spin_of_a_radical_without_metals_sits_is_free():
+    assert refusal(label(np.zeros((2, 3)), 2, 1.0, [0.5, 0.5]), pair(1.0)) is None
+
+
+def test_a_share_beyond_all_is_an_input_error():
+    with pytest.raises(InputError, match="min_spin_share must lie between 0"):
+        LabelLimits(min_spin_share=1.5)
 
 
 def test_a_label_that_is_absurd_but_computed_is_stored_and_refused_only_for_training():

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
 from ase.constraints import FixAtoms
 from lennard_jones import REFERENCE_ENERGY, ample, argon, crystal, liquid
 
@@ -123,6 +124,21 @@ def test_where_a_stopped_replica_was_heading_asks_for_no_room(three):
     assert end.status.tolist() == [0, 0, Status.TOO_HOT]
     assert (end.edges, end.candidates) == (simulation.edges, simulation.candidates)
     np.testing.assert_array_equal(found.positions[:, :2], frames.positions[:, :2])
+
+
+def test_a_large_system_with_a_cell_list_moves_as_the_calculator_says():
+    atoms = bulk("Ar", "fcc", a=5.3, cubic=True).repeat((7, 7, 6))
+    atoms.rattle(0.1, seed=0)
+    begun = start(argon(), [atoms], MDSettings("nve", 120.0, 5.0, frame_every=5), jax.random.key(0), dtype="float64")
+    assert begun.grid.bins == (5, 5, 4)
+    end, frames = advance(begun, 4)
+    last = end.atoms(0)
+    last.calc = argon().calculator(dtype="float64")
+    assert np.abs(last.positions - atoms.positions).max() > 0.1
+    np.testing.assert_allclose(
+        last.get_potential_energy(), frames.energy[-1, 0] + begun.reference_energy[0], rtol=0, atol=1e-6
+    )
+    np.testing.assert_allclose(end.replicas.dynamics.force[0], last.get_forces(), rtol=0, atol=1e-9)
 
 
 def test_weights_that_give_no_number_stop_every_replica_where_it_is(three):
