@@ -1,6 +1,8 @@
 """Shared by all tests: precision, compilation cache, where weights are, and tiny networks compiled once."""
 
+import gc
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("JAX_ENABLE_X64", "1")
@@ -40,6 +42,15 @@ def universal_weights(monkeypatch):
         pytest.skip("needs the weights of nequix-mp-1 and nequix-oam-1: set JAXFT_MODELS to their folder")
     monkeypatch.setenv("JAXFT_MODELS", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_programs():
+    """Let go of compiled programs after each file: each holds hundreds of memory maps, and a process may have 65 530."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
 
 
 def tiny_potential(seed: int = 0, hidden: str = "4x0e+4x1o+2x2e", **changes):
