@@ -279,10 +279,10 @@ def simulate_settings(configuration: MDConfiguration, folder: Path) -> "Simulate
     md_settings(c.md)  # names an ensemble that there is not, and settings that are out of range
     stages = []
     for section in c.stages:
-        ensemble = section.ensemble or c.md.ensemble
-        given = (
-            section.temperature if isinstance(section.temperature, list) else [section.temperature or c.md.temperature]
-        )
+        # "is None", not "or": a temperature of 0 is a mistake to be named, not a default to be filled in
+        ensemble = c.md.ensemble if section.ensemble is None else section.ensemble
+        temperature = c.md.temperature if section.temperature is None else section.temperature
+        given = temperature if isinstance(temperature, list) else [temperature]
         if not 1 <= len(given) <= 2:
             raise InputError(f"stage {section.name!r} has {len(given)} temperatures, expected one, or [from, to]")
         unused = {name: None for name in DEFAULTS if ensemble in ENSEMBLES and name not in ENSEMBLES[ensemble].uses}

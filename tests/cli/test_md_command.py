@@ -76,6 +76,8 @@ def test_a_finished_run_says_so_and_another_configuration_is_refused(finished, t
             "thermostat_time_fs is 20.0, but nvt-lang",
         ),
         (WATER.replace("[100, 300]", "[100, 200, 300]"), "has 3 temperatures"),
+        (WATER.replace("[100, 300]", "0"), "md.temperature must be positive, got 0"),
+        (WATER.replace("ensemble: nve", "ensemble: ''"), "md.ensemble is ''"),
         (WATER.replace("name: heat", "name: produce"), "different names"),
         (
             WATER.replace("ps: 0.02, ens", "picoseconds: 0.02, ens"),
