@@ -4,7 +4,7 @@ A cell is a (3, 3) array whose **rows** are the lattice vectors, in Å, as in AS
 """
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from jaxft.errors import InputError
 
@@ -63,15 +63,3 @@ def check_cell(cell: Float[np.ndarray, "3 3"], pbc: Bool[np.ndarray, "3"]) -> No
 def heights(cell: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3"]:
     """Perpendicular heights of the cell in Å: h_i = 1 / |b_i| with b_i the rows of the inverse transpose."""
     return 1.0 / np.linalg.norm(np.linalg.inv(np.asarray(cell, dtype=np.float64)).T, axis=1)
-
-
-def image_stencil(
-    cell: Float[np.ndarray, "3 3"], pbc: Bool[np.ndarray, "3"], reach: float
-) -> Int[np.ndarray, "images 3"]:
-    """All integer shifts that can bring an image of a wrapped atom within ``reach`` (Å) of another wrapped atom.
-
-    Along a periodic direction of height h the shifts run over -n..n with n = ceil(reach / h); elsewhere only 0.
-    """
-    n = np.where(pbc, np.ceil(reach / heights(cell) - 1e-12), 0).astype(int)
-    axes = [np.arange(-k, k + 1) for k in n]
-    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxft.md.neighbors import Grid, choose_grid, filter_edges, find_candidates, is_stale, reach_needed
-from jaxft.structures.cell import complete_cell
+from jaxft.structures.cell import complete_cell, heights
 from jaxft.structures.neighbors import find_edges
 
 CUTOFF, SKIN = 3.5, 1.0
@@ -135,3 +135,12 @@ def test_candidates_serve_while_the_cell_shrinks_by_less_than_the_skin_allows(st
         # not stale means complete; it is stale exactly where the shell between cutoff and skin is used up
         assert bool(stale) == (factor * (CUTOFF + SKIN) < CUTOFF)
         assert stale or complete
+
+
+def test_images_are_counted_from_heights_not_from_lengths():
+    sheared = np.array([[5.0, 0.0, 0.0], [4.9, 1.0, 0.0], [0.0, 0.0, 9.0]])
+    pbc = np.array([True, True, False])
+    expected = (*(int(np.ceil(3.0 / h)) for h in heights(sheared)[:2]), 0)
+    grid = choose_grid(np.zeros((1, 1, 3)), sheared[None], pbc, 3.0)
+    assert grid.reach == expected
+    assert tuple(np.asarray(reach_needed(jnp.asarray(sheared), jnp.asarray(pbc), grid, 3.0)).tolist()) == expected

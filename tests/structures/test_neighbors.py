@@ -6,7 +6,7 @@ from ase import Atoms
 from ase.neighborlist import primitive_neighbor_list
 
 from jaxft.errors import InputError
-from jaxft.structures.cell import complete_cell, heights, image_stencil
+from jaxft.structures.cell import complete_cell, heights
 from jaxft.structures.neighbors import find_edges
 
 
@@ -52,12 +52,6 @@ def test_filled_rows_are_orthogonal_to_the_periodic_ones():
     np.testing.assert_array_equal(full[:2], cell[:2])
     np.testing.assert_allclose(full[2] @ cell[:2].T, 0.0, atol=1e-12)
     assert heights(full)[2] > 2 * 3.0
-
-
-def test_stencil_counts_images_from_heights_not_from_lengths():
-    sheared = np.array([[5.0, 0.0, 0.0], [4.9, 1.0, 0.0], [0.0, 0.0, 9.0]])
-    stencil = image_stencil(sheared, np.array([True, True, False]), 3.0)
-    assert np.abs(stencil).max(axis=0).tolist() == [int(np.ceil(3.0 / h)) for h in heights(sheared)[:2]] + [0]
 
 
 @pytest.mark.parametrize(
