@@ -79,6 +79,12 @@ def tiny_potential(seed: int = 0, hidden: str = "4x0e+4x1o+2x2e", **changes):
 
 
 @pytest.fixture(scope="session")
+def make_tiny():
+    """Function: a tiny random potential from a seed and changes to its settings."""
+    return tiny_potential
+
+
+@pytest.fixture(scope="session")
 def tiny():
     """The tiny random potential (H, O, Cl)."""
     return tiny_potential()

@@ -44,7 +44,7 @@ def imported_rooms(path: Path) -> set[str]:
         else:
             continue
         rooms |= {name.split(".")[1] for name in names if name.startswith("jaxft.")}
-    return rooms - {"load", "__version__"}
+    return rooms - {"load", "load_committee", "__version__"}
 
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if room_of(path) not in FRONT)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from jaxft.cli.config import read_configuration, settings_from
 from jaxft.cli.main import prepare_jax
 from jaxft.cli.progress import TerminalProgress
+from jaxft.cli.settings import settings_from
+from jaxft.cli.yaml_file import read_configuration
 
 here = Path(__file__).parent
 name = sys.argv[1] if len(sys.argv) > 1 else "smoke"

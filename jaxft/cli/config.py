@@ -1,20 +1,13 @@
-"""The YAML configuration: validated before any work, unknown keys refused, and the only place that composes all rooms' settings.
+"""What a YAML may say: its sections, with defaults. Unknown keys are refused.
 
 The defaults of a study are those written here, whatever a room's own record would take; ``jaxft schema`` prints the schema.
+Reading is in ``yaml_file.py``; ``settings.py`` makes the frozen records of the rooms out of it, the only place that composes
+all of them.
 """
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
+from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from jaxft.errors import InputError, nearest
-
-if TYPE_CHECKING:
-    from jaxft.md.settings import MDSettings
-    from jaxft.study.settings import SystemSettings
-    from jaxft.study.simulate import SimulateSettings
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Section(BaseModel):
@@ -121,7 +114,7 @@ class MDConfiguration(Section):
     relax: bool = True
     stages: list[StageSection] = Field(default_factory=lambda: [StageSection(ps=10.0)])
     replicas: int = 1
-    replicas_per_batch: int | str | None = None
+    replicas_per_batch: int | str | None = "auto"
     checkpoint_every_s: float = 30.0
     seed: int = 0
     precision: str = "float32"
@@ -133,6 +126,12 @@ class Naive(Section):
     replicas: int = 10
 
 
+class Periodic(Section):
+    """The periodic strategy; weights_from: parent or base."""
+
+    weights_from: str = "parent"
+
+
 class Weights(Section):
     """Weights of the loss: per (eV/atom)², (eV/Å)², (eV/Å³)²."""
 
@@ -142,18 +141,105 @@ class Weights(Section):
 
 
 class Finetune(Section):
-    """Fine-tuning; equal for every model of a study."""
+    """Fine-tuning; equal for every model of a study. See ``finetune/settings.py`` for units and sources."""
 
     method: str = "full"
+    frozen: list[str] = Field(default_factory=list)
+    lora_rank: int | None = None
+    rates: dict[str, float] = Field(default_factory=dict)
     updates: int = 2000
     batch_size: int = 5
     learning_rate: float = 1.0e-4
     weights: Weights = Field(default_factory=Weights)
+    loss: str = "squared"
+    huber_delta: float = 0.01
     schedule: str = "cosine"
+    plateau_checks: int | None = None
     warmup_fraction: float = 0.05
     weight_decay: float = 0.0
     gradient_clip: float | None = 10.0
     ema_decay: float = 0.99
+    validate_every: int = 50
+    patience: int | None = None
+    replay_weight: float = 1.0
+    replay_batch: int = 5
+    reference_energies: str | dict[str, float] = "refit"
+
+
+class LabelData(Section):
+    """Labelled extended XYZ, relative to the YAML. Names of labels that are not given are found out."""
+
+    path: str = ""
+    test: str | None = None
+    energy_key: str | None = None
+    forces_key: str | None = None
+    stress_key: str | None = None
+    weight_key: str | None = None
+
+
+class Validation(Section):
+    """What is set aside; share: null means none up to 50 labels, and a tenth above."""
+
+    share: float | None = None
+    by: str = "trajectory"
+    key: str | None = None
+
+
+class Replay(Section):
+    """Structures with the base's own labels."""
+
+    source: str = "none"
+    count: int = 100
+    temperature: float = 600.0
+    file: str | None = None
+
+
+class Committee(Section):
+    """Members trained side by side, with seeds of their own; bootstrap: on samples drawn with replacement too."""
+
+    members: int = 1
+    bootstrap: bool = False
+
+
+class FinetuneConfiguration(Section):
+    """One fine-tune from a labelled file (``jaxft finetune``)."""
+
+    data: LabelData = Field(default_factory=LabelData)
+    base: str = "cobalt-mini"
+    head: str | None = None
+    finetune: Finetune = Field(default_factory=Finetune)
+    validation: Validation = Field(default_factory=Validation)
+    replay: Replay = Field(default_factory=Replay)
+    committee: Committee = Field(default_factory=Committee)
+    trust_units: bool = False
+    seed: int = 0
+    precision: str = "float32"
+
+
+class Range(Section):
+    """Values of one setting of a sweep: low and high (log: on a logarithmic scale), or choices."""
+
+    low: float | int | None = None
+    high: float | int | None = None
+    log: bool = False
+    choices: list[Any] | None = None
+
+
+class Sweep(Section):
+    """What a sweep varies, and how; settings by dotted name, such as finetune.learning_rate."""
+
+    settings: dict[str, Range] = Field(default_factory=dict)
+    trials: int = 20
+    objective: str = "forces"
+    prune: bool = False
+    vectorized: bool = False
+    population: int = 16
+
+
+class SweepConfiguration(FinetuneConfiguration):
+    """Many fine-tunes of one labelled file (``jaxft sweep``)."""
+
+    sweep: Sweep
 
 
 class Evaluation(Section):
@@ -176,228 +262,10 @@ class Configuration(Section):
     strategies: list[str] = Field(default_factory=lambda: ["naive", "periodic"])
     budgets: list[int] = Field(default_factory=lambda: [10, 21, 31, 40, 50])
     naive: Naive = Field(default_factory=Naive)
+    periodic: Periodic = Field(default_factory=Periodic)
     finetune: Finetune = Field(default_factory=Finetune)
+    replay: Replay = Field(default_factory=Replay)
     evaluation: Evaluation = Field(default_factory=Evaluation)
     seed: int = 0
     precision: str = "float32"
     demonstration: bool = False
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, but a key given twice is an error: by itself the last one would win in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"key {key.value!r} is given twice", problem_mark=key.start_mark)
-            seen.add(key.value if isinstance(key, yaml.ScalarNode) else "")
-        return super().construct_mapping(node, deep)
-
-
-Kind = TypeVar("Kind", bound=Section)
-
-
-def read_configuration(path: Path) -> Configuration:
-    """Read and validate the YAML file of a study. Raises InputError with one line for each thing that is wrong."""
-    return read_as(Configuration, path)
-
-
-def read_as(kind: type[Kind], path: Path) -> Kind:
-    """Read and validate a YAML file as a configuration of some kind.
-
-    Raises InputError with one line for each thing that is wrong.
-    """
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; expected a YAML configuration")
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(data, dict):
-        raise InputError(f"{path} holds {type(data).__name__}, expected a mapping of settings")
-    try:
-        return kind.model_validate(data)
-    except ValidationError as error:
-        problems = "; ".join(_problem(item, kind) for item in error.errors())
-        raise InputError(f"{path}: {problems}") from None
-
-
-def settings_from(configuration: Configuration, folder: Path) -> Any:
-    """The study's frozen settings. Paths in the configuration are relative to ``folder``, that of the YAML."""
-    from jaxft.finetune.settings import FinetuneSettings, LossWeights
-    from jaxft.study.settings import EvaluationSettings, StudySettings
-
-    c = configuration
-    md = md_settings(c.md)
-    return StudySettings(
-        system=system_from(c.system, folder),
-        base=_path_or_name(c.base, folder),
-        head=c.head,
-        reference=reference_from(configuration),
-        limits=limits_from(configuration),
-        md=md,
-        equilibrate_ps=c.md.equilibrate_ps,
-        produce_ps=c.md.produce_ps,
-        start_ps=c.md.equilibrate_ps if c.md.start_ps is None else c.md.start_ps,
-        strategies=tuple(c.strategies),
-        budgets=tuple(c.budgets),
-        replicas=c.naive.replicas,
-        finetune=FinetuneSettings(
-            **{**c.finetune.model_dump(), "weights": LossWeights(**c.finetune.weights.model_dump()), "seed": c.seed}
-        ),
-        evaluation=EvaluationSettings(**c.evaluation.model_dump()),
-        executor=executor_from(configuration),
-        store=Path(c.labels.store),
-        accept_versions=tuple(c.labels.accept_versions),
-        seed=c.seed,
-        precision=c.precision,
-        demonstration=c.demonstration,
-        configuration=_resolved(c, md),
-    )
-
-
-def system_from(section: System, folder: Path) -> "SystemSettings":
-    """What is simulated; a structure file is relative to ``folder``."""
-    from jaxft.study.settings import SystemSettings
-
-    return SystemSettings(
-        composition=section.composition,
-        density_g_cm3=section.density_g_cm3,
-        structure=None if section.structure is None else folder / section.structure,
-    )
-
-
-def simulate_settings(configuration: MDConfiguration, folder: Path) -> "SimulateSettings":
-    """The frozen settings of ``jaxft md``. Raises InputError for a setting of ``md`` that no stage uses."""
-    from jaxft.md.ensembles import ENSEMBLES
-    from jaxft.md.settings import DEFAULTS
-    from jaxft.md.stages import Stage
-    from jaxft.study.simulate import SimulateSettings
-
-    c = configuration
-    md_settings(c.md)  # names an ensemble that there is not, and settings that are out of range
-    stages = []
-    for section in c.stages:
-        # "is None", not "or": a temperature of 0 is a mistake to be named, not a default to be filled in
-        ensemble = c.md.ensemble if section.ensemble is None else section.ensemble
-        temperature = c.md.temperature if section.temperature is None else section.temperature
-        given = temperature if isinstance(temperature, list) else [temperature]
-        if not 1 <= len(given) <= 2:
-            raise InputError(f"stage {section.name!r} has {len(given)} temperatures, expected one, or [from, to]")
-        unused = {name: None for name in DEFAULTS if ensemble in ENSEMBLES and name not in ENSEMBLES[ensemble].uses}
-        settings = md_settings(c.md.model_copy(update={"ensemble": ensemble, "temperature": given[-1], **unused}))
-        stages.append(Stage(section.name, section.ps, settings, given[0] if len(given) == 2 else None))
-    used = {name for stage in stages for name in ENSEMBLES[stage.settings.ensemble].uses}
-    for name in DEFAULTS:
-        if getattr(c.md, name) is not None and name not in used:
-            raise InputError(f"md.{name} is {getattr(c.md, name)}, but no stage uses it; leave it out")
-    return SimulateSettings(
-        system=system_from(c.system, folder),
-        potential=_path_or_name(c.potential, folder),
-        head=c.head,
-        relax=c.relax,
-        stages=tuple(stages),
-        replicas=c.replicas,
-        replicas_per_batch=c.replicas_per_batch,
-        checkpoint_every_s=c.checkpoint_every_s,
-        seed=c.seed,
-        precision=c.precision,
-        configuration=c.model_dump(mode="json"),
-    )
-
-
-def md_settings(section: Dynamics) -> "MDSettings":
-    """The frozen settings of dynamics."""
-    from jaxft.md.guards import GuardSettings
-    from jaxft.md.settings import DEFAULTS, MDSettings
-
-    guards = GuardSettings(
-        section.max_temperature, section.min_distance, section.max_bond_stretch, section.max_volume_change
-    )
-    shared = {
-        name: getattr(section, name) for name in ("ensemble", "temperature", "timestep_fs", "frame_every", *DEFAULTS)
-    }
-    return MDSettings(**shared, guards=guards)
-
-
-def _resolved(configuration: Configuration, md: "MDSettings") -> dict[str, Any]:
-    """The configuration as it is recorded: with the defaults that depend on the ensemble."""
-    from jaxft.md.settings import DEFAULTS
-
-    record = configuration.model_dump(mode="json")
-    record["md"].update({name: getattr(md, name) for name in DEFAULTS})
-    return record
-
-
-def reference_from(configuration: Configuration) -> Any:
-    """The reference's frozen settings. ``labels.scratch`` is relative to where the command runs."""
-    from jaxft.labels.reference import ReferenceSettings
-
-    c = configuration
-    return ReferenceSettings(**c.reference.model_dump(), retries=c.labels.retries, scratch=c.labels.scratch)
-
-
-def limits_from(configuration: Configuration) -> Any:
-    """The limits beyond which a label is not trained on."""
-    from jaxft.labels.validity import LabelLimits
-
-    names = ("max_force", "min_distance", "max_net_force", "max_spin_error", "min_spin_share")
-    return LabelLimits(**configuration.labels.model_dump(include=set(names)))
-
-
-def executor_from(configuration: Configuration) -> Any:
-    """How labels are computed: kind, workers, time limit, cluster."""
-    from jaxft.jobs.settings import ClusterSettings, ExecutorSettings
-
-    c = configuration
-    return ExecutorSettings(
-        kind=c.labels.executor,
-        workers=c.labels.workers,
-        threads=c.reference.threads,
-        time_limit=c.labels.time_limit_s,
-        cluster=ClusterSettings(**c.labels.cluster.model_dump()),
-    )
-
-
-def _path_or_name(base: str, folder: Path) -> str:
-    beside = folder / base
-    return str(beside) if beside.exists() else base
-
-
-def _problem(item: Any, kind: type[BaseModel] = Configuration) -> str:
-    """One line for one of pydantic's errors."""
-    where = ".".join(str(part) for part in item["loc"])
-    if item["type"] == "extra_forbidden":
-        known = _known_keys(item["loc"][:-1], kind)
-        return f"unknown key {where!r}; expected one of {', '.join(known)}{nearest(str(item['loc'][-1]), known)}"
-    if item["type"] == "missing":
-        return f"{where} is missing"
-    if item["type"] in ("model_type", "dict_type"):
-        return f"{where} is {item['input']!r}, expected settings of its own (name: value, indented below {where})"
-    message = str(item["msg"]).removeprefix("Input should be ").replace("Keys should be strings", "names as keys")
-    return f"{where} is {item['input']!r}, expected {message}{_as_number(item['input'])}"
-
-
-def _as_number(given: Any) -> str:
-    """YAML 1.1 takes 1e-4 for a word, since it has no decimal point."""
-    try:
-        value = float(given) if isinstance(given, str) else None
-    except ValueError:
-        return ""
-    return "" if value is None else f" (YAML reads {given!r} as text; write {_with_point(value)} without quotes)"
-
-
-def _with_point(value: float) -> str:
-    mantissa, exponent, power = repr(value).partition("e")
-    return mantissa + (".0" if "." not in mantissa else "") + exponent + power
-
-
-def _known_keys(location: tuple[int | str, ...], kind: type[BaseModel]) -> list[str]:
-    section = kind
-    for part in location:
-        if isinstance(part, int):
-            continue  # a place in a list: its sections are all of one kind
-        annotation: Any = section.model_fields[part].annotation
-        section = get_args(annotation)[0] if get_origin(annotation) is list else annotation
-    return list(section.model_fields)

@@ -37,7 +37,7 @@ def label(
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="compute failures of the store again")] = False,
 ) -> None:
     """Label structures by the reference of a configuration; run it again and it goes on where it stopped."""
-    from jaxft.cli.config import executor_from, limits_from, reference_from
+    from jaxft.cli.settings import executor_from, limits_from, reference_from
     from jaxft.jobs.settings import open_executor
     from jaxft.labels.labelling import label_structures
     from jaxft.labels.reference import check_reference
@@ -83,7 +83,8 @@ def label(
 
 def read_label_configuration(path: Path) -> "Configuration":
     """A configuration of which only ``reference`` and ``labels`` count, so that ``system`` may be missing."""
-    from jaxft.cli.config import Configuration, System, read_as
+    from jaxft.cli.config import Configuration, System
+    from jaxft.cli.yaml_file import read_as
 
     class LabelConfiguration(Configuration):
         """A study's configuration, or one without a system."""

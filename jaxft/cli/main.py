@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from jaxft.cli import label, md, store
+from jaxft.cli import finetune, label, md, store, sweep
 from jaxft.errors import InputError
 
 app = typer.Typer(
@@ -26,6 +26,9 @@ models_app = typer.Typer(help="Potentials by name.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.command()(label.label)
 app.command()(md.md)
+app.command()(finetune.finetune)
+app.command()(finetune.evaluate)
+app.command()(sweep.sweep)
 app.add_typer(store.app, name="store")
 
 SOME_FAILED = 3
@@ -42,8 +45,9 @@ def run(
     ] = None,
 ) -> None:
     """Run a whole study; run it again and it goes on where it stopped."""
-    from jaxft.cli.config import read_configuration, settings_from
     from jaxft.cli.progress import TerminalProgress
+    from jaxft.cli.settings import settings_from
+    from jaxft.cli.yaml_file import read_configuration
 
     configuration = read_configuration(config)
     prepare_jax(configuration.precision)
@@ -78,7 +82,8 @@ def run(
 @app.command()
 def check(config: Config) -> None:
     """Say what a study would do and cost, and what is wrong with it; touch nothing."""
-    from jaxft.cli.config import read_configuration, settings_from
+    from jaxft.cli.settings import settings_from
+    from jaxft.cli.yaml_file import read_configuration
 
     configuration = read_configuration(config)
     prepare_jax(configuration.precision)

@@ -23,9 +23,11 @@ def md(
     ] = None,
 ) -> None:
     """Run dynamics of one potential; run it again and it goes on where it stopped."""
-    from jaxft.cli.config import MDConfiguration, read_as, simulate_settings
+    from jaxft.cli.config import MDConfiguration
     from jaxft.cli.main import prepare_jax
     from jaxft.cli.progress import TerminalProgress
+    from jaxft.cli.settings import simulate_settings
+    from jaxft.cli.yaml_file import read_as
 
     configuration = read_as(MDConfiguration, config)
     prepare_jax(configuration.precision)

@@ -1,8 +1,10 @@
 """Which structures make which update: the whole plan, known before training starts, from the seed alone.
 
 Since the plan is a function of (number of structures, batch size, number of updates, seed), resuming needs no random
-state, and the largest batch that will ever come is known, so that one shape serves all.
+state, and the largest batch that will ever come is known, so that one shape serves all, or a few where sizes are mixed.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
@@ -34,8 +36,63 @@ def batch_plan(n_structures: int, batch_size: int, updates: int, seed: int) -> I
     return stream.reshape(updates, batch_size).astype(np.int32)
 
 
-def shape_for(data: TrainingSet, plan: Int[np.ndarray, "updates batch"]) -> BatchShape:
-    """The shape that holds every batch of the plan."""
-    atoms = np.asarray(data.targets.n_atoms)[plan].sum(axis=1).max()
-    edges = np.asarray(data.n_edges)[plan].sum(axis=1).max()
-    return BatchShape(plan.shape[1], capacity(int(atoms), ATOM_GRANULARITY), capacity(int(edges), EDGE_GRANULARITY))
+class BatchPlan(NamedTuple):
+    """Every update's batch, and the shape that it is padded to.
+
+    structures  (members, updates, batch) structure numbers
+    bucket      (updates,) which of ``shapes`` holds the update's batch of every member
+    shapes      largest first
+    """
+
+    structures: Int[np.ndarray, "members updates batch"]
+    bucket: Int[np.ndarray, "updates"]
+    shapes: tuple[BatchShape, ...]
+
+
+def bucketed(data: TrainingSet, structures: Int[np.ndarray, "members updates batch"], chunk: int) -> BatchPlan:
+    """Shapes for all batches: one, or up to three where sets of mixed sizes would be padded too much by one.
+
+    Within each chunk of updates, which is one call of a compiled program for each shape in it, batches of one shape are done after
+    each other; a batch never leaves its chunk.
+    """
+    atoms, edges = (need.max(axis=0) for need in _needs(data, structures))
+    bucket = _buckets(edges)
+    used = sorted(set(bucket.tolist()))
+    bucket = np.searchsorted(used, bucket)
+    shapes = tuple(
+        BatchShape(
+            structures.shape[-1],
+            capacity(int(atoms[bucket == k].max()), ATOM_GRANULARITY),
+            capacity(int(edges[bucket == k].max()), EDGE_GRANULARITY),
+        )
+        for k in range(len(used))
+    )
+    chunk_of = np.arange(len(bucket)) // chunk
+    order = np.lexsort((np.arange(len(bucket)), bucket, chunk_of))
+    return BatchPlan(structures[:, order], bucket[order], shapes)
+
+
+def in_order(data: TrainingSet, batch_size: int) -> tuple[Int[np.ndarray, "batches batch"], BatchShape]:
+    """Every structure once, in batches of similar size and one shape; numbers beyond the last are empty structures."""
+    n = int(data.targets.n_atoms.shape[0])
+    size = min(batch_size, n)
+    order = np.argsort(-np.asarray(data.n_edges), kind="stable")
+    batches = np.concatenate([order, np.full(-n % size, n)]).reshape(-1, size).astype(np.int32)
+    atoms, edges = (int(need.max()) for need in _needs(data, batches))
+    return batches, BatchShape(size, capacity(atoms, ATOM_GRANULARITY), capacity(edges, EDGE_GRANULARITY))
+
+
+def _needs(
+    data: TrainingSet, structures: Int[np.ndarray, "... batch"]
+) -> tuple[Int[np.ndarray, "..."], Int[np.ndarray, "..."]]:
+    """Atoms and edges of batches."""
+    atoms, edges = (np.append(np.asarray(sizes), 0) for sizes in (data.targets.n_atoms, data.n_edges))
+    return atoms[structures].sum(axis=-1), edges[structures].sum(axis=-1)
+
+
+def _buckets(edges: Int[np.ndarray, "updates"]) -> Int[np.ndarray, "updates"]:
+    """Bucket k holds batches of up to max/1.5ᵏ edges, k = 0, 1, 2; all in bucket 0 where that saves less than a fifth."""
+    largest = max(int(edges.max()), 1)
+    bucket = np.clip(np.floor(np.log(largest / np.maximum(edges, 1)) / np.log(1.5) + 1e-9), 0, 2).astype(np.int64)
+    padded = (largest / 1.5**bucket).mean()
+    return bucket if padded < 0.8 * largest else np.zeros_like(bucket)

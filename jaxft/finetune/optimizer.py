@@ -8,10 +8,12 @@ no number.
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
+from jaxft.finetune.loss import LossWeighting
 from jaxft.finetune.settings import FinetuneSettings
 from jaxft.finetune.trainable import FROZEN, TRAINED
 from jaxft.pytree import pytree
@@ -22,7 +24,7 @@ class Hyperparameters:
     """The numbers of FinetuneSettings as scalars in the network's precision; units as there.
 
     warmup_updates  may be a fraction of an update
-    final_fraction  learning rate at the end over its peak: 0 for the cosine schedule, 1 for the constant one
+    final_fraction  learning rate at the end over its peak: 0 for the cosine schedule, 1 for the others
     gradient_clip   infinite where there is no clipping
     """
 
@@ -33,9 +35,7 @@ class Hyperparameters:
     weight_decay: Float[Array, ""]
     gradient_clip: Float[Array, ""]
     ema_decay: Float[Array, ""]
-    energy_weight: Float[Array, ""]
-    forces_weight: Float[Array, ""]
-    stress_weight: Float[Array, ""]
+    loss: LossWeighting
 
 
 def hyperparameters(settings: FinetuneSettings, dtype: str = "float32") -> Hyperparameters:
@@ -48,13 +48,17 @@ def hyperparameters(settings: FinetuneSettings, dtype: str = "float32") -> Hyper
         updates=jnp.asarray(settings.updates, jnp.int32),
         learning_rate=scalar(settings.learning_rate),
         warmup_updates=scalar(settings.warmup_fraction * settings.updates),
-        final_fraction=scalar({"cosine": 0.0, "constant": 1.0}[settings.schedule]),
+        final_fraction=scalar({"cosine": 0.0, "constant": 1.0, "plateau": 1.0}[settings.schedule]),
         weight_decay=scalar(settings.weight_decay),
         gradient_clip=scalar(math.inf if settings.gradient_clip is None else settings.gradient_clip),
         ema_decay=scalar(settings.ema_decay),
-        energy_weight=scalar(settings.weights.energy),
-        forces_weight=scalar(settings.weights.forces),
-        stress_weight=scalar(settings.weights.stress),
+        loss=LossWeighting(
+            energy=scalar(settings.weights.energy),
+            forces=scalar(settings.weights.forces),
+            stress=scalar(settings.weights.stress),
+            replay=scalar(settings.replay_weight),
+            huber_delta=scalar(settings.huber_delta),
+        ),
     )
 
 
@@ -72,11 +76,11 @@ def learning_rate_at(hyper: Hyperparameters, update: Int[Array, ""]) -> Float[Ar
     return hyper.learning_rate * rise * fall
 
 
-def make_optimizer(hyper: Hyperparameters, labels: Any) -> optax.GradientTransformation:
+def make_optimizer(hyper: Hyperparameters, labels: Any, factors: Any) -> optax.GradientTransformation:
     """AdamW on the parameters labelled ``trained``; ``frozen`` ones neither move nor decay nor count in the norm.
 
-    Sources: Kingma & Ba (arXiv 1412.6980) with β = 0.9, 0.999; Loshchilov & Hutter (arXiv 1711.05101) for decoupled
-    decay.
+    factors: a factor on the learning rate of each parameter. Sources: Kingma & Ba (arXiv 1412.6980) with β = 0.9, 0.999;
+    Loshchilov & Hutter (arXiv 1711.05101) for decoupled decay; Howard & Ruder (arXiv 1801.06146) for rates by group.
     """
     chain = optax.chain(
         optax.clip_by_global_norm(hyper.gradient_clip),
@@ -84,4 +88,5 @@ def make_optimizer(hyper: Hyperparameters, labels: Any) -> optax.GradientTransfo
         optax.add_decayed_weights(hyper.weight_decay),
         optax.scale_by_schedule(lambda update: -learning_rate_at(hyper, update)),
     )
-    return optax.partition({TRAINED: chain, FROZEN: optax.set_to_zero()}, labels)
+    by_group = optax.stateless(lambda steps, _: jax.tree.map(lambda step, factor: factor * step, steps, factors))
+    return optax.chain(optax.partition({TRAINED: chain, FROZEN: optax.set_to_zero()}, labels), by_group)

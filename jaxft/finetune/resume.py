@@ -20,26 +20,33 @@ from jaxft.finetune.step import TrainState
 from jaxft.records import write_atomically
 
 FORMAT = "jaxft-finetune-state"
-VERSION = 1
+VERSION = 2
 
 
 class Progress(NamedTuple):
-    """Where a fit stands: its state, and one row of history (fields of UpdateRecord) per update done."""
+    """Where training stands.
 
-    state: TrainState
+    states   of all members, stacked along the first axis of every array
+    history  (updates done, members, fields of UpdateRecord)
+    checks   (checks, members) validation losses
+    best     stacked trees of the parameters with the smallest validation loss; None where there is no validation
+    """
+
+    states: TrainState
     history: np.ndarray
+    checks: np.ndarray
+    best: Any
 
 
 def save_progress(path: str | Path, progress: Progress, identity: dict[str, Any]) -> None:
     """Write ``progress`` atomically. identity: plain JSON that tells this fit from every other."""
-    arrays = {f"state{name}": np.asarray(leaf) for name, leaf in _named(progress.state)}
-    arrays["history"] = np.ascontiguousarray(progress.history)
+    arrays = {name: np.ascontiguousarray(leaf) for name, leaf in _named(progress)}
     record = json.dumps({"format": FORMAT, "format_version": VERSION, "identity": identity}, sort_keys=True)
     write_atomically(path, lambda temporary: save_file(arrays, temporary, metadata={"jaxft": record}))
 
 
-def load_progress(path: str | Path, like: TrainState, identity: dict[str, Any]) -> Progress | None:
-    """What ``save_progress`` wrote, or None where there is no file. ``like``: a state of the same structure and shapes.
+def load_progress(path: str | Path, like: Progress, identity: dict[str, Any]) -> Progress | None:
+    """What ``save_progress`` wrote, or None where there is no file. ``like``: progress of the same structure.
 
     Raises InputError where the file is damaged, newer, or belongs to another fit (the first difference is named).
     """
@@ -57,15 +64,23 @@ def load_progress(path: str | Path, like: TrainState, identity: dict[str, Any]) 
             f"{path} is {record.get('format')} version {record.get('format_version')}, expected {FORMAT} up to version "
             f"{VERSION}; remove it, or update jaxft"
         )
+    if record["format_version"] < VERSION:
+        raise InputError(
+            f"{path} is a fit that an older jaxft left in the middle; remove it to train that model from its start (labels "
+            "and finished models are kept)"
+        )
     differing = [key for key in identity if record["identity"].get(key) != identity[key]]
     if differing:
         raise InputError(
             f"{path} belongs to another fit: {differing[0]} was {record['identity'].get(differing[0])!r}, is now "
             f"{identity[differing[0]]!r}; remove it to train from the start, or choose another path"
         )
-    leaves = [jnp.asarray(arrays[f"state{name}"]) for name, _ in _named(like)]
-    return Progress(jax.tree.unflatten(jax.tree.structure(like), leaves), arrays["history"])
+    # what is NumPy stays NumPy: history and checks are float64 whatever the precision of the network
+    leaves = [
+        arrays[name] if isinstance(leaf, np.ndarray) else jnp.asarray(arrays[name]) for name, leaf in _named(like)
+    ]
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
-def _named(state: TrainState) -> list[tuple[str, Any]]:
-    return [(jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]]
+def _named(progress: Progress) -> list[tuple[str, Any]]:
+    return [(jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(progress)[0]]

@@ -6,22 +6,27 @@ agrees (sources beside each), and equal for every arm of a comparison (protocol 
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from ase.data import chemical_symbols
+
 from jaxft.errors import InputError, nearest
 
-METHODS = ("full", "readout")
-SCHEDULES = ("cosine", "constant")
+METHODS = ("full", "frozen", "lora", "readout")
+SCHEDULES = ("cosine", "constant", "plateau")
+LOSSES = ("squared", "huber", "l1")
+REFERENCE_ENERGIES = ("refit", "keep", "isolated")
 
 
 @dataclass(frozen=True)
 class LossWeights:
     """Weights of the three terms of the loss (``loss.py``), which is dimensionless.
 
-    energy  per (eV/atom)²
-    forces  per (eV/Å)²
-    stress  per (eV/Å³)²; above zero, every structure must have a labelled stress
+    energy  per (eV/atom)² for squared errors, per eV/atom for the absolute ones of Huber (outside delta) and L1
+    forces  per (eV/Å)², or per eV/Å
+    stress  per (eV/Å³)², or per eV/Å³; above zero, every structure must have a labelled stress
     """
 
     energy: float = 1.0
@@ -41,53 +46,120 @@ class LossWeights:
 class FinetuneSettings:
     """Settings of one fine-tune.
 
-    method           what is trained: ``full`` (everything) or ``readout`` (the last linear map)
-    updates          number of parameter updates, fixed: at or below 50 labels there is no validation set (protocol 2)
-    batch_size       structures per update, 5 as in aims-PAX and NequIP's tutorial; a smaller set makes smaller batches
-    learning_rate    peak of the schedule, 1e-4 as in MACE's multihead fine-tuning, SO3LR, Nequix PFT and graph-pes
-    weights          weights of the loss
-    schedule         after the warm-up: ``cosine`` (to zero at the last update) or ``constant``
-    warmup_fraction  share of the updates in which the learning rate rises linearly to its peak
-    weight_decay     decoupled (AdamW), per unit of learning rate; pulls trained parameters towards zero
-    gradient_clip    largest global norm of the gradient of the trained parameters, 10 as in MACE; None: no clipping
-    ema_decay        of the exponential moving average that becomes the result, 0.99 as in MACE; 0 keeps the last
-                     parameters
-    seed             decides the order of the batches, the only randomness there is
+    method            what is trained: ``full`` (everything), ``frozen`` (everything but ``frozen``), ``lora`` (low-rank additions
+                      to the linear layers), ``readout`` (the last map, from features to energies)
+    frozen            patterns of parameters that stay (``trainable.py``); with ``method: frozen`` only
+    lora_rank         rank of the additions, 4 as in MACE; with ``method: lora`` only, where None means 4
+    rates             pattern → factor on the learning rate of these parameters; the last pattern that fits counts
+    updates           number of parameter updates, fixed: at or below 50 labels there is no validation set (protocol 2)
+    batch_size        structures per update, 5 as in aims-PAX and NequIP's tutorial; a smaller set makes smaller batches
+    learning_rate     peak of the schedule, 1e-4 as in MACE's multihead fine-tuning, SO3LR, Nequix PFT and graph-pes
+    weights           weights of the loss
+    loss              ``squared``, ``huber`` or ``l1`` errors (``loss.py``)
+    huber_delta       where Huber's error turns from square to absolute, in eV/atom, eV/Å and eV/Å³ alike: 0.01 as in MACE
+    schedule          after the warm-up: ``cosine`` (to zero at the last update), ``constant``, or ``plateau`` (halved whenever the
+                      validation loss has not improved for ``plateau_checks`` checks; needs validation structures)
+    plateau_checks    with ``schedule: plateau`` only, where None means 5
+    warmup_fraction   share of the updates in which the learning rate rises linearly to its peak
+    weight_decay      decoupled (AdamW), per unit of learning rate; pulls trained parameters towards zero
+    gradient_clip     largest global norm of the gradient of the trained parameters, 10 as in MACE; None: no clipping
+    ema_decay         of the exponential moving average that becomes the result, 0.99 as in MACE; 0 keeps the last
+                      parameters
+    validate_every    updates between checks of the validation loss, where there are validation structures
+    patience          checks without improvement after which training stops; None: never. Needs validation structures
+    replay_weight     weight of the mean loss over replay structures, where there are some, beside that over the labels
+    replay_batch      replay structures per update
+    reference_energies  ``refit`` (an offset per element, fitted to labels minus base energies; default), ``keep`` (the base's),
+                      ``isolated`` (so that isolated atoms get the reference's energies, which must be given), or element → eV
+    seed              decides the order of the batches and the start of low-rank additions, the only randomness there is
     """
 
     method: str = "full"
+    frozen: tuple[str, ...] = ()
+    lora_rank: int | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
     updates: int = 2000
     batch_size: int = 5
     learning_rate: float = 1.0e-4
     weights: LossWeights = field(default_factory=LossWeights)
+    loss: str = "squared"
+    huber_delta: float = 0.01
     schedule: str = "cosine"
+    plateau_checks: int | None = None
     warmup_fraction: float = 0.05
     weight_decay: float = 0.0
     gradient_clip: float | None = 10.0
     ema_decay: float = 0.99
+    validate_every: int = 50
+    patience: int | None = None
+    replay_weight: float = 1.0
+    replay_batch: int = 5
+    reference_energies: str | Mapping[str, float] = "refit"
     seed: int = 0
 
     def __post_init__(self) -> None:
         _check_choice("method", self.method, METHODS)
         _check_choice("schedule", self.schedule, SCHEDULES)
-        for name in ("updates", "batch_size"):
+        _check_choice("loss", self.loss, LOSSES)
+        for name in ("updates", "batch_size", "validate_every", "replay_batch"):
             value = getattr(self, name)
-            _check(name, value, isinstance(value, int) and value >= 1, "a whole number of at least 1")
-        _check("seed", self.seed, isinstance(self.seed, int) and self.seed >= 0, "a whole number of at least 0")
-        rate = self.learning_rate
-        _check("learning_rate", rate, _is_number(rate) and rate > 0.0, "a finite number above 0")
-        decay = self.weight_decay
-        _check("weight_decay", decay, _is_number(decay) and decay >= 0.0, "a finite number of at least 0")
+            _check(name, value, _is_whole(value) and value >= 1, "a whole number of at least 1")
+        for name in ("lora_rank", "patience", "plateau_checks"):
+            value = getattr(self, name)
+            _check(
+                name, value, value is None or (_is_whole(value) and value >= 1), "a whole number of at least 1, or null"
+            )
+        _check("seed", self.seed, _is_whole(self.seed) and self.seed >= 0, "a whole number of at least 0")
+        for name in ("learning_rate", "huber_delta"):
+            value = getattr(self, name)
+            _check(name, value, _is_number(value) and value > 0.0, "a finite number above 0")
+        for name in ("weight_decay", "replay_weight"):
+            value = getattr(self, name)
+            _check(name, value, _is_number(value) and value >= 0.0, "a finite number of at least 0")
         clip = self.gradient_clip
         _check("gradient_clip", clip, clip is None or (_is_number(clip) and clip > 0.0), "a number above 0, or null")
         average = self.ema_decay
         _check("ema_decay", average, _is_number(average) and 0.0 <= average < 1.0, "a number from 0 to below 1")
         share = self.warmup_fraction
         _check("warmup_fraction", share, _is_number(share) and 0.0 <= share <= 1.0, "a number from 0 to 1")
+        self._check_method()
+        self._check_references()
+
+    def _check_method(self) -> None:
+        """What belongs to one method or schedule only is refused with another; what it needs must be there."""
+        object.__setattr__(self, "frozen", tuple(self.frozen))
+        if (self.method == "frozen") != bool(self.frozen):
+            raise InputError(
+                f"finetune.method is {self.method!r} and finetune.frozen is {list(self.frozen)}; expected patterns of parameters "
+                "with method 'frozen', and none with another method"
+            )
+        for name, owner, chosen in (
+            ("lora_rank", "method: lora", self.method == "lora"),
+            ("plateau_checks", "schedule: plateau", self.schedule == "plateau"),
+        ):
+            if getattr(self, name) is not None and not chosen:
+                raise InputError(f"finetune.{name} is {getattr(self, name)}, but only {owner} uses it; leave it out")
+        for pattern, factor in self.rates.items():
+            _check(
+                f"rates.{pattern}",
+                factor,
+                _is_number(factor) and factor > 0.0,
+                "a factor above 0; to keep it, freeze it",
+            )
+
+    def _check_references(self) -> None:
+        given = self.reference_energies
+        if isinstance(given, str):
+            _check_choice("reference_energies", given, REFERENCE_ENERGIES)
+            return
+        for element, energy in given.items():
+            if element not in chemical_symbols[1:]:
+                raise InputError(f"finetune.reference_energies names {element!r}, which is no element")
+            _check(f"reference_energies.{element}", energy, _is_number(energy), "a finite number of eV")
 
     def to_json(self) -> dict[str, Any]:
         """As plain numbers and strings, nested as the YAML configuration is."""
-        return asdict(self)
+        return {**asdict(self), "frozen": list(self.frozen)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "FinetuneSettings":
@@ -101,6 +173,10 @@ class FinetuneSettings:
 def _is_number(value: Any) -> bool:
     """Whether it is a finite number; YAML reads 1e-4 (no dot) as text, and true as neither."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _check(name: str, value: Any, good: bool, expected: str) -> None:

@@ -45,16 +45,33 @@ class BatchShape(NamedTuple):
 
 
 def build_training_set(
-    data: Sequence[LabelledStructure], potential: Potential, *, stress: bool, dtype: str = "float32"
+    data: Sequence[LabelledStructure],
+    potential: Potential,
+    *,
+    stress: bool,
+    dtype: str = "float32",
+    weights: Sequence[float] | None = None,
+    replay: Sequence[LabelledStructure] = (),
+    base: Potential | None = None,
 ) -> TrainingSet:
-    """Flat arrays of ``data``, which ``check_labels`` has seen.
+    """Flat arrays of ``data``, which ``check_labels`` has seen, and of ``replay`` structures behind them.
 
-    potential: its reference energies (base plus offset, eV) are subtracted from the labels in float64; only the rest
-    is cast to ``dtype``. stress: whether the targets hold stresses.
+    potential  its reference energies (base plus offset, eV) are subtracted from the labels in float64; only the rest is cast to
+               ``dtype``
+    stress     whether the targets hold stresses
+    weights    of the structures of ``data``; default 1
+    base       its reference energies are subtracted from the labels of ``replay``, which are its own: what the network must keep
+               is its interaction energy, whatever the offset of the new labels
     """
+    n_labels = len(data)
+    references = [potential] * n_labels + [potential if base is None else base] * len(replay)
+    data = [*data, *replay]
     structures = [item.atoms for item in data]
     graph = build_graph(structures, potential.atomic_numbers, potential.cutoff, dtype=np.dtype(dtype))
-    energies = np.array([float(item.energy) - potential.reference_energy(item.atoms) for item in data])
+    energies = np.array(
+        [float(item.energy) - of.reference_energy(item.atoms) for item, of in zip(data, references, strict=True)]
+    )
+    given = np.ones(n_labels) if weights is None else np.asarray(weights, dtype=np.float64)
     volumes = np.array([abs(np.linalg.det(a.cell.array)) if a.pbc.all() else 1.0 for a in structures])
     targets = Targets(
         energies=jnp.asarray(energies, dtype),
@@ -62,6 +79,8 @@ def build_training_set(
         stresses=jnp.asarray(np.stack([np.asarray(item.stress) for item in data]), dtype) if stress else None,
         volumes=jnp.asarray(volumes, dtype),
         n_atoms=jnp.asarray([len(a) for a in structures], jnp.int32),
+        weights=jnp.asarray(np.concatenate([given, np.ones(len(replay))]), dtype),
+        replay=jnp.arange(len(data)) >= n_labels,
     )
     n_edges = np.bincount(graph.structure[graph.receivers], minlength=len(data)).astype(np.int32)
     return TrainingSet(jax.tree.map(jnp.asarray, graph), targets, jnp.asarray(n_edges))
@@ -101,6 +120,8 @@ def take_batch(data: TrainingSet, chosen: Int[Array | np.ndarray, "batch"], shap
         stresses=None if labels.stresses is None else _keep(real, labels.stresses[pick]),
         volumes=jnp.where(real, labels.volumes[pick], 1.0),
         n_atoms=n_atoms,
+        weights=_keep(real, labels.weights[pick]),
+        replay=real & labels.replay[pick],
     )
     return graph, targets
 

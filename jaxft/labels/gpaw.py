@@ -34,7 +34,7 @@ DEBIAN_SETUPS = "/usr/share/gpaw-setups"
 
 INSTALL = (
     "apt-get install libxc-dev libopenblas-dev gpaw-data, then pip install 'jaxft[gpaw]' with a GPAW_CONFIG "
-    "(docs/labels.md)"
+    "(docs/engines.md)"
 )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 
 from jaxft import units
 from jaxft.errors import InputError
@@ -26,6 +27,8 @@ from jaxft.md.guards import describe
 from jaxft.md.h5md import Layout, create, flush_to_disk, forget_frames, open_file, read_layout, trim, write_frames
 from jaxft.md.identity import digest, identity_of
 from jaxft.md.simulation import Simulation, advance
+from jaxft.records import write_text
+from jaxft.structures.extxyz import format_frame
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ def run(
     simulation          as the run begins, also where it goes on from a checkpoint
     checkpoint          where the state is kept; if it exists the run goes on from it, and returns at once if it had
                         ended
-    trajectories        one file per replica; None: frames are not kept
+    trajectories        one file per replica; None: frames are not kept. The last good state of a replica that a guard stopped
+                        is written beside its file, as NAME-stopped.extxyz
     block_frames        frames per compiled block
     checkpoint_every_s  s between checkpoints; 0: after every block. There is always one at the end
     from_temperature    K: the bath goes linearly from there to its temperature over the run; None: it is there at once
@@ -135,9 +139,12 @@ def run(
         trim(path, done)
     if checkpoint is not None:
         previous(checkpoint).unlink(missing_ok=True)
+    stops = tuple(_stop(now, replica) for replica in range(now.n_replicas))
+    for replica, path in enumerate(paths):
+        _write_snapshot(now, replica, stops[replica], path)
     return Outcome(
         simulation=now,
-        stops=tuple(_stop(now, replica) for replica in range(now.n_replicas)),
+        stops=stops,
         valid_frames=_valid_frames(simulation, now),
         n_frames=done,
         compilations=COMPILATIONS.total() - compiled,
@@ -248,6 +255,16 @@ def _progress(simulation: Simulation, frames: Frames, done: int, n_frames: int, 
 def _stop(simulation: Simulation, replica: int) -> Stop | None:
     status, step = int(simulation.status[replica]), int(simulation.replicas.steps[replica])
     return Stop(describe(status), step, step * simulation.settings.timestep_fs) if status else None
+
+
+def _write_snapshot(simulation: Simulation, replica: int, stop: Stop | None, trajectory: Path) -> None:
+    """The last good state of a stopped replica, with momenta, the reason, and when; nothing for one that ran on."""
+    if stop is None:
+        return
+    atoms = simulation.atoms(replica)
+    plain = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc, momenta=atoms.get_momenta())
+    entries = {"stopped": stop.reason, "step": stop.step, "time_fs": stop.time_fs}
+    write_text(trajectory.with_name(f"{trajectory.stem}-stopped.extxyz"), format_frame(plain, {}, entries, {}))
 
 
 def _valid_frames(begun: Simulation, now: Simulation) -> tuple[int, ...]:

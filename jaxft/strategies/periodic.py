@@ -29,8 +29,11 @@ def even_picks(n_frames: int, picks: int) -> list[int]:
     return order
 
 
-def run_periodic(bench: Bench, budgets: Sequence[int]) -> Arm:
+def run_periodic(bench: Bench, budgets: Sequence[int], weights_from: str = "parent") -> Arm:
     """One model per round, FT1 and so on; round k ends with ``budgets[k-1]`` labels in all.
+
+    weights_from: ``parent`` (each fine-tune goes on from the model before it) or ``base`` (each starts again from the base, on all
+    labels so far); the trajectory goes on under the newest model either way.
 
     A round that a guard stops is a failed round: the frames before the guard count, and the next round starts anew from the
     last frame that the reference accepted. Where a round has fewer good frames than labels wanted, the arm ends with the
@@ -54,7 +57,7 @@ def run_periodic(bench: Bench, budgets: Sequence[int]) -> Arm:
             return Arm(models, f"periodic round {number} {accepted.why_too_few(wanted, len(frames))}{why}")
         data += [labelled for _, labelled in accepted.labelled]
         picked.append(independence(leg.energies[0], leg.spacing_fs, wanted))
-        parent = models[-1].name if models else "base"
+        parent = models[-1].name if models and weights_from == "parent" else "base"
         models.append(bench.finetune(f"FT{number}", "periodic", parent, data, picked))
         previous = name
         restart_from = frames[max(order[k] for k, _ in accepted.labelled)] if stop else None

@@ -14,7 +14,7 @@ import numpy as np
 from ase import Atoms
 
 from jaxft.errors import InputError
-from jaxft.finetune.fit import fit
+from jaxft.finetune.fit import Extras, fit
 from jaxft.finetune.offset import CompositionOffset
 from jaxft.md.run import Outcome, run
 from jaxft.md.simulation import Simulation, start, under
@@ -28,6 +28,7 @@ from jaxft.structures.dataset import LabelledStructure, read_dataset, write_data
 from jaxft.study.labelled import LabelDesk
 from jaxft.study.layout import Layout
 from jaxft.study.progress import Progress
+from jaxft.study.replay import replay_structures
 from jaxft.study.settings import StudySettings
 
 
@@ -50,6 +51,7 @@ class StudyBench:
         self.desk = desk
         self.progress = progress
         self.stretches: list[Stretch] = []
+        self._replay: list[LabelledStructure] | None = None
         self._last: dict[str, Simulation] = {}
         self._models: dict[str, Potential] = {"base": base}
 
@@ -105,13 +107,14 @@ class StudyBench:
         folder: Path,
     ) -> None:
         settings = self.settings.finetune
+        replay = self._replayed()
         with self.progress.task(f"fine-tune {model}", settings.updates, "updates") as task:
             result = fit(
                 self._models[parent],
                 data,
                 settings,
                 base=self.base,
-                n_effective=sum(stretch.n_effective for stretch in picked),
+                extras=Extras(replay=replay, n_effective=sum(stretch.n_effective for stretch in picked)),
                 dtype=self.settings.precision,
                 checkpoint=self.layout.checkpoint(f"fit-{model}"),
                 on_progress=lambda now: task.update(now.update, f"loss {now.loss:.4f}"),
@@ -129,6 +132,15 @@ class StudyBench:
             "picked": [{**asdict(stretch), "at least 2 tau apart": stretch.far_enough} for stretch in picked],
         }
         replace(result.potential, provenance=provenance).save(folder)
+
+    def _replayed(self) -> list[LabelledStructure]:
+        """The same structures for every model, made when they are first needed: from the boxes that sampling starts from."""
+        if self._replay is None:
+            settings = self.settings
+            self._replay = replay_structures(
+                settings.replay, self.base, self.boxes, settings.seed, settings.precision, self.progress
+            )
+        return self._replay
 
     def _start(self, name: str, potential: Potential, boxes: Sequence[Atoms]) -> Simulation:
         return start(potential, boxes, self.settings.md, named_key(self.settings.seed, name), self.settings.precision)

@@ -105,7 +105,7 @@ def _arms(settings: StudySettings, bench: StudyBench) -> list[Arm]:
     """All arms, the naive one first: the base's offset is fitted to its smallest budget (protocol 3)."""
     arms: dict[str, Callable[[], Arm]] = {
         "naive": lambda: run_naive(bench, settings.budgets, settings.replicas),
-        "periodic": lambda: run_periodic(bench, settings.budgets),
+        "periodic": lambda: run_periodic(bench, settings.budgets, settings.weights_from),
     }
     return [run() for name, run in arms.items() if name in settings.strategies]
 

@@ -11,8 +11,10 @@ from jaxft.jobs.settings import ExecutorSettings
 from jaxft.labels.reference import ReferenceSettings
 from jaxft.labels.validity import LabelLimits
 from jaxft.md.settings import MDSettings
+from jaxft.study.replay import ReplaySettings
 
 STRATEGIES = ("naive", "periodic")
+WEIGHTS_FROM = ("parent", "base")
 
 DENSEST = 25.0
 """g/cm³; no matter at ordinary pressure is denser."""
@@ -53,6 +55,8 @@ class StudySettings:
     """One study. ``equilibrate_ps`` and ``produce_ps`` are those of a round of the periodic strategy; the replicas of the
     naive one share the same totals.
 
+    weights_from      where each fine-tune of the periodic strategy starts: from its parent, or again from the base (a control)
+    replay            structures of the base's own, trained on beside the labels by every fine-tune
     start_ps          equilibration of each packed box under the base before any strategy begins
     executor          how and where labels are computed
     store             label store; a relative path is inside the run folder
@@ -72,7 +76,9 @@ class StudySettings:
     strategies: tuple[str, ...]
     budgets: tuple[int, ...]
     replicas: int
+    weights_from: str
     finetune: FinetuneSettings
+    replay: ReplaySettings
     evaluation: EvaluationSettings
     executor: ExecutorSettings
     store: Path
@@ -90,6 +96,11 @@ class StudySettings:
             raise InputError(
                 f"strategies must be different names out of {', '.join(STRATEGIES)}, got {list(self.strategies)}"
             )
+        if self.weights_from not in WEIGHTS_FROM:
+            raise InputError(
+                f"periodic.weights_from must be one of {', '.join(WEIGHTS_FROM)}, got {self.weights_from!r}"
+            )
+        self._check_finetune()
         for name, value in (
             ("md.equilibrate_ps", self.equilibrate_ps),
             ("md.produce_ps", self.produce_ps),
@@ -115,6 +126,20 @@ class StudySettings:
             )
         if self.precision not in ("float32", "float64"):
             raise InputError(f"precision must be float32 or float64, got {self.precision!r}")
+
+    def _check_finetune(self) -> None:
+        """What a fine-tune by itself may have and a study may not."""
+        settings = self.finetune
+        if settings.patience is not None or settings.schedule == "plateau":
+            raise InputError(
+                "finetune.patience and schedule: plateau need validation structures, which a study does not buy: every model of it "
+                "gets the same number of updates; leave them out"
+            )
+        if settings.reference_energies != "refit":
+            raise InputError(
+                f"finetune.reference_energies is {settings.reference_energies!r}, but a study fits one offset per model to the "
+                "labels of that model, so that plateaus can be compared; leave it out"
+            )
 
     def frames(self, picoseconds: float) -> int:
         """How many frames a duration holds, at least 1."""

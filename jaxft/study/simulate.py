@@ -18,7 +18,7 @@ from ase import Atoms
 from jaxft.errors import InputError
 from jaxft.finetune.fingerprint import hash_potential
 from jaxft.md.block import COMPILATIONS
-from jaxft.md.devices import replicas_that_fit
+from jaxft.md.devices import replicas_per_batch
 from jaxft.md.relax import relax
 from jaxft.md.run import Progress as BlockProgress
 from jaxft.md.simulation import Simulation, select, start
@@ -46,7 +46,7 @@ BLOCK_FRAMES = 25
 class SimulateSettings:
     """One set of simulations.
 
-    replicas_per_batch  how many run side by side; None: all; "auto": as many as fit into memory
+    replicas_per_batch  how many run side by side; None: all; "auto": what is fastest on a processor, what memory holds elsewhere
     checkpoint_every_s  s between checkpoints
     """
 
@@ -99,7 +99,11 @@ def simulate(settings: SimulateSettings, root: Path, progress: Progress) -> Summ
             root / "summary.json",
             FORMAT,
             VERSION,
-            {"stages": {name: [asdict(summary) for summary in of_stage] for name, of_stage in found.items()}},
+            {
+                "stages": {name: [asdict(summary) for summary in of_stage] for name, of_stage in found.items()},
+                # with the defaults that depend on the ensemble, which the configuration need not name
+                "settings": {stage.name: asdict(stage.settings) for stage in settings.stages},
+            },
         )
         close_record(layout, {"blocks of dynamics": COMPILATIONS.total()})
     return found
@@ -140,7 +144,7 @@ def _run_batch(
 def _batches(settings: SimulateSettings, whole: Simulation) -> list[range]:
     per_batch = settings.replicas_per_batch
     if per_batch == "auto":
-        per_batch = replicas_that_fit(whole, BLOCK_FRAMES)
+        per_batch = replicas_per_batch(whole, BLOCK_FRAMES)
     size = settings.replicas if per_batch is None else int(per_batch)
     return [range(k, min(k + size, settings.replicas)) for k in range(0, settings.replicas, size)]
 

@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
-from jaxft.cli.config import Configuration, read_configuration, settings_from
+from jaxft.cli.config import Configuration
+from jaxft.cli.settings import settings_from
+from jaxft.cli.yaml_file import read_configuration
 from jaxft.errors import InputError
 
 GOOD = """
@@ -60,7 +62,10 @@ def test_wrong_keys_and_types_are_named(tmp_path, text, words):
         ("md: {ensemble: nvt}", "md.ensemble is 'nvt' .unknown ensemble"),
         ("precision: float16", "precision must be float32 or float64"),
         ("evaluation: {seeds: 0}", "evaluation.seeds must be at least 1"),
-        ("finetune: {method: lora}", "finetune.method"),
+        ("finetune: {method: lorra}", "finetune.method"),
+        ("finetune: {patience: 3}", "validation structures, which a study does not buy"),
+        ("finetune: {reference_energies: keep}", "a study fits one offset per model"),
+        ("periodic: {weights_from: parents}", "periodic.weights_from must be one of parent, base"),
     ],
 )
 def test_values_out_of_range_are_named(tmp_path, text, words):

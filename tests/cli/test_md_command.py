@@ -8,7 +8,9 @@ import sys
 import pytest
 from ase.io import read
 
-from jaxft.cli.config import MDConfiguration, read_as, simulate_settings
+from jaxft.cli.config import MDConfiguration
+from jaxft.cli.settings import simulate_settings
+from jaxft.cli.yaml_file import read_as
 from jaxft.errors import InputError
 from jaxft.md.trajectory import read_trajectory
 
@@ -53,6 +55,9 @@ def test_every_stage_of_every_replica_is_recorded_and_summarised(finished):
     assert [len(stages[name]) for name in ("heat", "produce")] == [3, 3]
     assert stages["produce"][2]["frames"] == 10
     assert printed.count("produce") >= 3
+    used = json.loads((out / "summary.json").read_text())["settings"]
+    assert set(used) == {"heat", "produce"}
+    assert all(used[name]["timestep_fs"] > 0.0 for name in used)
     assert len({str(read(out / "end" / f"replica-{k}.extxyz").positions) for k in range(3)}) == 3
     record = json.loads((out / "record.json").read_text())
     # one program for each ensemble and size of batch

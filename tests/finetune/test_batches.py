@@ -1,9 +1,11 @@
 """The batch plan: fair to every structure, a function of the seed, never a batch larger than the set."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from jaxft.finetune.batches import batch_plan, shape_for
+from jaxft.finetune.batches import batch_plan, bucketed, in_order
 from jaxft.finetune.training_set import build_training_set
 
 
@@ -36,8 +38,41 @@ def test_neighbors_in_the_set_are_not_neighbors_in_the_plan():
 
 def test_shape_holds_every_batch(labels, student):
     data = build_training_set(labels, student, stress=False)
-    plan = batch_plan(4, 3, updates=20, seed=0)
-    shape = shape_for(data, plan)
+    plan = bucketed(data, batch_plan(4, 3, updates=20, seed=0)[None], chunk=7)
+    assert len(plan.shapes) == 1
+    shape = plan.shapes[0]
     assert shape.n_structures == 3
-    assert np.asarray(data.targets.n_atoms)[plan].sum(axis=1).max() <= shape.n_atoms
-    assert np.asarray(data.n_edges)[plan].sum(axis=1).max() <= shape.n_edges
+    assert np.asarray(data.targets.n_atoms)[plan.structures].sum(axis=-1).max() <= shape.n_atoms
+    assert np.asarray(data.n_edges)[plan.structures].sum(axis=-1).max() <= shape.n_edges
+
+
+def sizes(n_atoms, n_edges):
+    """Just enough of a training set to plan for."""
+    return SimpleNamespace(targets=SimpleNamespace(n_atoms=np.array(n_atoms)), n_edges=np.array(n_edges))
+
+
+def test_mixed_sizes_get_a_few_shapes_and_no_batch_leaves_its_chunk():
+    rng = np.random.default_rng(0)
+    edges = np.where(np.arange(40) % 8 == 0, 4000, rng.integers(300, 900, 40))
+    data = sizes(edges // 50, edges)
+    members = np.stack([batch_plan(40, 2, 100, seed) for seed in (0, 1)])
+    plan = bucketed(data, members, chunk=25)
+    assert 2 <= len(plan.shapes) <= 3
+    for k, shape in enumerate(plan.shapes):
+        need = edges[plan.structures[:, plan.bucket == k]].sum(axis=-1)
+        assert need.max() <= shape.n_edges
+        assert (edges // 50)[plan.structures[:, plan.bucket == k]].sum(axis=-1).max() <= shape.n_atoms
+    padded = np.array([plan.shapes[k].n_edges for k in plan.bucket]).mean()
+    assert padded < 0.8 * max(shape.n_edges for shape in plan.shapes)
+    for start in range(0, 100, 25):
+        for k in range(2):
+            before, after = (sorted(rows[k, start : start + 25].tolist()) for rows in (members, plan.structures))
+            assert before == after
+        assert (np.diff(plan.bucket[start : start + 25]) >= 0).all()
+
+
+def test_validation_structures_come_once_each_in_one_shape():
+    data = sizes([3, 9, 4, 7, 5], [30, 90, 40, 70, 50])
+    batches, shape = in_order(data, 2)
+    assert sorted(batches.ravel().tolist()) == [0, 1, 2, 3, 4, 5]
+    assert (shape.n_structures, shape.n_atoms, shape.n_edges) == (2, 16, 192)

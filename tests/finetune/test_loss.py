@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from jaxft.finetune.loss import loss_terms
+from jaxft.finetune.loss import Targets, loss_terms
 from jaxft.finetune.optimizer import hyperparameters
 from jaxft.finetune.settings import FinetuneSettings, LossWeights
 from jaxft.finetune.step import batch_loss
@@ -22,7 +22,7 @@ from jaxft.potential.potential import cast_parameters
 @partial(jax.jit, static_argnums=0)
 def loss_and_gradient(network, params, graph, targets, hyper):
     """Compiled, since a network run operation by operation compiles each of them."""
-    return jax.value_and_grad(lambda p: batch_loss(network, p, graph, targets, hyper), has_aux=True)(params)
+    return jax.value_and_grad(lambda p: batch_loss(network, "squared", p, graph, targets, hyper), has_aux=True)(params)
 
 
 @pytest.fixture(scope="module")
@@ -84,13 +84,71 @@ def test_structure_with_infinite_error_is_marked(double):
     graph, targets = take_batch(data, np.array([0, 1, 2]), BatchShape(3, 16, 320))
     broken = replace(targets, energies=targets.energies.at[1].set(np.inf))
     prediction = Prediction(jnp.zeros(16), jnp.zeros(3), jnp.zeros((16, 3)), jnp.zeros((3, 3, 3)))
-    terms = loss_terms(
-        prediction,
-        broken,
-        graph.structure,
-        energy_weight=hyper.energy_weight,
-        forces_weight=hyper.forces_weight,
-        stress_weight=hyper.stress_weight,
-    )
+    terms = loss_terms(prediction, broken, graph.structure, "squared", hyper.loss)
     assert terms.finite.tolist() == [True, False, True]
     assert not np.isfinite(terms.total)
+
+
+def of_kind(kind, weighting, targets, structure, energies, forces, stresses):
+    """The loss in plain NumPy: group by group, structure by structure."""
+    delta = float(weighting.huber_delta)
+
+    def size(x):
+        x = np.asarray(x)
+        if kind == "squared":
+            return x**2
+        if kind == "l1":
+            return np.abs(x)
+        return np.where(np.abs(x) <= delta, 0.5 * x**2, delta * (np.abs(x) - 0.5 * delta))
+
+    total = 0.0
+    for replay, weight in ((False, 1.0), (True, float(weighting.replay))):
+        members = [
+            k for k in range(len(targets.n_atoms)) if targets.n_atoms[k] > 0 and bool(targets.replay[k]) == replay
+        ]
+        n_atoms = sum(int(targets.n_atoms[k]) for k in members)
+        for k in members:
+            c, n = float(targets.weights[k]), int(targets.n_atoms[k])
+            de = (energies[k] - float(targets.energies[k])) / n
+            df = forces[structure == k] - np.asarray(targets.forces)[structure == k]
+            ds = stresses[k] - np.asarray(targets.stresses[k])
+            of_forces = np.linalg.norm(df, axis=1).sum() / n_atoms if kind == "l1" else size(df).sum() / (3 * n_atoms)
+            total += (
+                weight
+                * c
+                / len(members)
+                * (float(weighting.energy) * size(de) + float(weighting.stress) * size(ds).mean())
+            )
+            total += weight * c * float(weighting.forces) * of_forces
+    return total
+
+
+@pytest.mark.parametrize("kind", ["squared", "huber", "l1"])
+def test_kinds_weights_and_replay_are_those_of_numpy(kind, labels, student, double):
+    settings = FinetuneSettings(weights=LossWeights(2.0, 3.0, 5.0), huber_delta=0.3, replay_weight=0.7)
+    weighting = hyperparameters(settings, "float64").loss
+    data = build_training_set(
+        labels[:2], student, stress=True, dtype="float64", weights=[0.5, 2.0], replay=labels[2:], base=student
+    )
+    graph, targets = take_batch(data, np.array([0, 3, 4, 1, 2]), BatchShape(5, 24, 512))
+    rng = np.random.default_rng(1)
+    energies, forces, virials = rng.normal(size=5), rng.normal(size=(24, 3)), rng.normal(size=(5, 3, 3))
+    prediction = Prediction(jnp.zeros(24), jnp.asarray(energies), jnp.asarray(forces), jnp.asarray(virials))
+    found = loss_terms(prediction, targets, graph.structure, kind, weighting).total
+    stresses = virials / np.asarray(targets.volumes)[:, None, None]
+    structure = np.asarray(graph.structure)
+    assert targets.replay.tolist() == [False, True, False, False, True]
+    assert_allclose(found, of_kind(kind, weighting, targets, structure, energies, forces, stresses), rtol=1e-12)
+
+
+def test_a_force_that_is_exact_has_no_gradient_under_l1():
+    def loss(forces):
+        prediction = Prediction(jnp.zeros(2), jnp.zeros(1), forces, jnp.zeros((1, 3, 3)))
+        return loss_terms(prediction, targets, jnp.zeros(2, jnp.int32), "l1", weighting).total
+
+    weighting = hyperparameters(FinetuneSettings(), "float64").loss
+    targets = Targets(
+        jnp.zeros(1), jnp.zeros((2, 3)), None, jnp.ones(1), jnp.array([2]), jnp.ones(1), jnp.zeros(1, dtype=bool)
+    )
+    forces = jnp.array([[0.0, 0.0, 0.0], [0.3, 0.0, 0.4]])
+    assert_allclose(jax.grad(loss)(forces), [[0, 0, 0], [3.0, 0.0, 4.0]], rtol=1e-12)

@@ -11,11 +11,12 @@ from jaxft.finetune.optimizer import hyperparameters, learning_rate_at, make_opt
 from jaxft.finetune.settings import FinetuneSettings
 
 PARAMS = {"a": jnp.array([1.0, -2.0]), "b": jnp.array([[0.5, 3.0]])}
+ONE = {"a": 1.0, "b": 1.0}
 GRADIENTS = [{"a": jnp.array([30.0, -4.0]) * k, "b": jnp.array([[0.1, 7.0]])} for k in (1.0, -0.3, 2.0)]
 
 
-def trained(settings: FinetuneSettings, labels: dict, dtype: str = "float64") -> dict:
-    optimizer = make_optimizer(hyperparameters(settings, dtype), labels)
+def trained(settings: FinetuneSettings, labels: dict, dtype: str = "float64", factors: dict | None = None) -> dict:
+    optimizer = make_optimizer(hyperparameters(settings, dtype), labels, factors or ONE)
     params, state = PARAMS, optimizer.init(PARAMS)
     for gradient in GRADIENTS:
         steps, state = optimizer.update(gradient, state, params)
@@ -45,7 +46,7 @@ def test_frozen_parameters_neither_move_nor_decay():
 
 def test_frozen_gradients_do_not_count_in_the_clipped_norm():
     settings = FinetuneSettings(learning_rate=0.1, gradient_clip=1.0, warmup_fraction=0.0)
-    alone = make_optimizer(hyperparameters(settings, "float64"), {"a": "trained", "b": "frozen"})
+    alone = make_optimizer(hyperparameters(settings, "float64"), {"a": "trained", "b": "frozen"}, ONE)
     results = []
     for scale in (1.0, 1e6):
         state = alone.init(PARAMS)
@@ -75,6 +76,20 @@ def test_schedule_is_a_ramp_and_then_a_cosine_or_a_constant(schedule):
 
 def test_updates_keep_the_precision_of_the_parameters():
     single = jax.tree.map(lambda x: x.astype(jnp.float32), PARAMS)
-    optimizer = make_optimizer(hyperparameters(FinetuneSettings(weight_decay=0.1)), {"a": "trained", "b": "trained"})
+    optimizer = make_optimizer(
+        hyperparameters(FinetuneSettings(weight_decay=0.1)), {"a": "trained", "b": "trained"}, ONE
+    )
     steps, _ = optimizer.update(single, optimizer.init(single), single)
     assert {x.dtype for x in jax.tree.leaves(steps)} == {jnp.dtype("float32")}
+
+
+def test_a_factor_scales_the_steps_of_its_parameters_only():
+    settings = FinetuneSettings(learning_rate=0.1, weight_decay=0.3, warmup_fraction=0.0, schedule="constant")
+    labels = {"a": "trained", "b": "trained"}
+    once, half = trained(settings, labels), trained(settings, labels, factors={"a": 1.0, "b": 0.25})
+    assert_array_equal(once["a"], half["a"])
+    first = make_optimizer(hyperparameters(settings, "float64"), labels, {"a": 1.0, "b": 0.25})
+    steps, _ = first.update(GRADIENTS[0], first.init(PARAMS), PARAMS)
+    whole = make_optimizer(hyperparameters(settings, "float64"), labels, ONE)
+    full, _ = whole.update(GRADIENTS[0], whole.init(PARAMS), PARAMS)
+    assert_allclose(steps["b"], 0.25 * full["b"], rtol=1e-14)

@@ -9,7 +9,8 @@ from numpy.testing import assert_array_equal
 
 from jaxft.finetune.optimizer import hyperparameters
 from jaxft.finetune.settings import FinetuneSettings, LossWeights
-from jaxft.finetune.step import chunk_of_updates, compiled_chunk, init_state
+from jaxft.finetune.step import COMPILATIONS, Recipe, compiled_chunk, init_state
+from jaxft.finetune.trainable import Trainable
 from jaxft.finetune.training_set import BatchShape, build_training_set, take_batches
 from jaxft.potential.nequip import NequIP, NodeOutputs
 
@@ -30,12 +31,13 @@ SHAPE = BatchShape(2, 8, 256)
 CHOSEN = np.array([[0, 1], [1, 2], [2, 0], [0, 3], [1, 2], [1, 3]])
 
 
-def run(potential, labels, settings, shape=SHAPE):
+def run(potential, labels, settings, shape=SHAPE, count=6):
     """State and records after a chunk of six batches of two."""
     hyper = hyperparameters(settings)
     graphs, targets = take_batches(build_training_set(labels, potential, stress=False), CHOSEN, shape)
-    state = init_state(potential.params, settings.method, hyper, 2)
-    return compiled_chunk(potential.network, settings.method, hyper, state, graphs, targets)
+    state = init_state(potential.params, Trainable(), hyper, 2)
+    one = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], (hyper, state, graphs, targets))
+    return jax.tree.map(lambda leaf: leaf[0], compiled_chunk(potential.network, Recipe(), *one, np.int32(count)))
 
 
 def test_chunk_stops_at_the_wanted_number_of_updates(student, labels):
@@ -71,15 +73,25 @@ def test_another_set_and_other_numbers_compile_nothing_new(student, labels):
     assert len(TRACES) > first
 
 
+def test_updates_beyond_the_count_are_not_done(student, labels):
+    settings = FinetuneSettings(updates=6, **STEADY)
+    three, records = run(student, labels, settings, count=3)
+    assert int(three.update) == 3
+    assert_array_equal(records.loss[3:], 0.0)
+
+
 def test_population_of_settings_trains_in_one_program(student, labels):
-    # the door for sweeps and committees: vmap over hyperparameters and state gives what single runs give
     many = [FinetuneSettings(updates=6, learning_rate=rate, gradient_clip=None) for rate in (1e-3, 1e-2)]
-    graphs, targets = take_batches(build_training_set(labels, student, stress=False), CHOSEN, SHAPE)
+    batches = take_batches(build_training_set(labels, student, stress=False), CHOSEN, SHAPE)
     hypers = [hyperparameters(settings) for settings in many]
-    states = [init_state(student.params, "full", hyper, 2) for hyper in hypers]
-    stacked = [jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees) for trees in (hypers, states)]
-    train = jax.vmap(lambda h, s: chunk_of_updates(student.network, "full", h, s, graphs, targets))
-    together, _ = jax.jit(train)(*stacked)
+    states = [init_state(student.params, Trainable(), hyper, 2) for hyper in hypers]
+    stacked = [
+        jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+        for trees in (hypers, states, [batches[0]] * 2, [batches[1]] * 2)
+    ]
+    COMPILATIONS.clear()
+    together, _ = compiled_chunk(student.network, Recipe(), *stacked, np.int32(6))
+    assert COMPILATIONS.total() == 1
     for k, settings in enumerate(many):
         alone, _ = run(student, labels, settings)
         for a, b in zip(jax.tree.leaves(together.params), jax.tree.leaves(alone.params), strict=True):

@@ -36,7 +36,7 @@ def test_forces_and_stress_are_the_derivatives_of_the_energy(engine, shell):
     assert [c for c in comparisons if not c.agrees] == []
     assert len(comparisons) == len(atoms) + (0 if cell is None else 3)
     label = compute(atoms, asked)
-    if engine != "cp2k":  # one water on its grid is at the limit of the net force (docs/labels.md)
+    if engine != "cp2k":  # one water on its grid is at the limit of the net force (docs/engines.md)
         assert refusal(label, atoms) is None
     assert label.n_unpaired == pytest.approx(multiplicity - 1, abs=1e-3)
     assert label.scf_steps > 2

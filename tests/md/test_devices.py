@@ -9,7 +9,7 @@ import pytest
 from lennard_jones import liquid
 
 from jaxft.md import devices
-from jaxft.md.devices import distribute, replicas_that_fit
+from jaxft.md.devices import distribute, replicas_per_batch, replicas_that_fit
 
 HERE = Path(__file__).parent
 
@@ -46,3 +46,11 @@ def test_as_many_replicas_run_side_by_side_as_fit(monkeypatch):
 def test_free_memory_is_some():
     assert devices.free_memory() == pytest.approx(devices.free_memory(), rel=0.5)
     assert devices.free_memory() > 1e6
+
+
+def test_on_a_processor_as_many_run_side_by_side_as_its_caches_hold(monkeypatch):
+    simulation = liquid(6)
+    n_atoms = len(simulation.template)
+    for atoms, expected in ((3 * n_atoms + 1, 3), (n_atoms - 1, 1), (100 * n_atoms, 6)):
+        monkeypatch.setattr(devices, "CPU_ATOMS", atoms)
+        assert replicas_per_batch(simulation, 4) == expected

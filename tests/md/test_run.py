@@ -1,5 +1,6 @@
 """The host loop: files, stops, resuming, and that no interruption shows in what is left."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import ase.io
 import jax
 import numpy as np
 import pytest
@@ -179,6 +181,11 @@ def test_a_replica_that_stops_is_marked_and_the_other_runs_on(heating, tmp_path)
     )
     assert trajectory.steps[-1] == stop.step
     assert trajectory.time_fs[-1] == stop.time_fs
+    assert not (tmp_path / "0-stopped.extxyz").exists()
+    snapshot = ase.io.read(tmp_path / "1-stopped.extxyz")
+    assert (snapshot.info["stopped"], snapshot.info["step"]) == (stop.reason, stop.step)
+    np.testing.assert_array_equal(snapshot.positions, outcome.simulation.atoms(1).positions)
+    np.testing.assert_array_equal(snapshot.get_momenta(), outcome.simulation.atoms(1).get_momenta())
     cool = start_run(tmp_path / "cool", 20, uneven([120.0, 120.0]))
     assert cool.stops == (None, None)
     np.testing.assert_array_equal(
@@ -251,7 +258,12 @@ def test_a_trajectory_that_vanished_is_missed(finished, tmp_path):
 
 def test_what_is_held_in_memory_does_not_grow_with_the_length_of_a_run(tmp_path):
     held = []
-    start_run(tmp_path, 48, on_progress=lambda _: held.append(len(jax.live_arrays())))
+
+    def count(_):
+        gc.collect()
+        held.append(len(jax.live_arrays()))
+
+    start_run(tmp_path, 48, on_progress=count)
     assert len(held) == 12
     assert len(set(held[1:])) == 1
 

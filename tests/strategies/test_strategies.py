@@ -158,6 +158,15 @@ def test_periodic_goes_on_under_the_newest_potential_and_trains_on_all_labels_so
     assert len(bench.labels_bought()) == 12
 
 
+def test_weights_may_start_from_the_base_each_time_while_the_trajectory_goes_on():
+    bench = FakeBench()
+    models = run_periodic(bench, [4, 9, 12], "base").models
+    onward = [rest for kind, *rest in bench.asked if kind == "onward"]
+    assert [potential for _, potential, _, _ in onward] == ["base potential", "potential of FT1", "potential of FT2"]
+    assert [model.parent for model in models] == ["base"] * 3
+    assert [model.budget for model in models] == [4, 9, 12]
+
+
 def test_a_round_stopped_by_a_guard_counts_its_frames_and_the_next_starts_anew():
     bench = FakeBench(stop_round="periodic-2")
     models = run_periodic(bench, [4, 8, 12]).models

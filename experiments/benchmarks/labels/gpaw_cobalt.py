@@ -1,4 +1,4 @@
-"""Three labels of CoCl2 + 8 H2O (27 atoms, quartet) by GPAW at 800 eV: times, moments, net forces. Needs GPAW (docs/labels.md)."""
+"""Three labels of CoCl2 + 8 H2O (27 atoms, quartet) by GPAW at 800 eV: times, moments, net forces. Needs GPAW (docs/engines.md)."""
 
 import json
 import tempfile

@@ -1,0 +1,182 @@
+"""``jaxft finetune`` and ``jaxft evaluate``: from a labelled file to a potential, and a potential against a labelled file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from jaxft.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxft.cli.config import FinetuneConfiguration
+    from jaxft.finetune.metrics import Errors, Metrics
+
+SOME_FAILED = 3
+
+
+def finetune(
+    data: Annotated[Path, typer.Argument(help="labelled extended XYZ", show_default=False)],
+    base: Annotated[str | None, typer.Option("--base", help="potential to start from (default: cobalt-mini)")] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="YAML with settings")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="folder (default: <DATA>-finetuned)")] = None,
+    test: Annotated[Path | None, typer.Option("--test", help="labelled file that is not trained on")] = None,
+    energy_key: Annotated[str | None, typer.Option("--energy-key", help="name of the energy in the file")] = None,
+    forces_key: Annotated[str | None, typer.Option("--forces-key", help="name of the forces in the file")] = None,
+    stress_key: Annotated[str | None, typer.Option("--stress-key", help="name of the stress in the file")] = None,
+    trust_units: Annotated[
+        bool, typer.Option("--trust-units", help="the labels are in eV and Å, however they look")
+    ] = False,
+) -> None:
+    """Fine-tune a potential on labelled structures; run it again and it goes on where it stopped."""
+    from jaxft.cli.main import prepare_jax
+    from jaxft.cli.progress import TerminalProgress
+    from jaxft.cli.settings import finetuning_settings
+
+    keys = {"energy_key": energy_key, "forces_key": forces_key, "stress_key": stress_key}
+    configuration = _configuration(config, data, base, test, keys, trust_units)
+    prepare_jax(configuration.precision)
+    settings = finetuning_settings(configuration, Path(), _count(data))
+    root = output or data.with_name(f"{data.stem}-finetuned")
+
+    from jaxft.study.finetuning import model_folders, run_finetuning
+    from jaxft.study.layout import Layout
+    from jaxft.study.record import is_finished
+
+    console = Console(soft_wrap=True, highlight=False)
+    folders = model_folders(root, settings.members)
+    if is_finished(Layout(root), settings.configuration):
+        console.print(f"{root} is finished; nothing to do. Its potential: {folders[0]}")
+        return
+    with TerminalProgress(console, root / "log.txt") as progress:
+        outcome = run_finetuning(settings, root, progress)
+    console.print(errors_table({"before": outcome.before, "after": outcome.after}))
+    console.print(outcome.results[0].offset.describe())
+    for suspicion in outcome.suspicions:
+        console.print(f"note: {suspicion}", style="bold yellow")
+    console.print(f'potential: {folders[0]}   (in Python: jaxft.load("{folders[0]}").calculator())')
+    if any(result.failure is not None for result in outcome.results):
+        raise typer.Exit(SOME_FAILED)
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="potential: a zoo name, a file, or a folder", show_default=False)],
+    data: Annotated[Path, typer.Argument(help="labelled extended XYZ", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="folder for errors as JSON and parity plots")
+    ] = None,
+    head: Annotated[str | None, typer.Option("--head", help="head of a potential with several")] = None,
+    precision: Annotated[str, typer.Option("--precision", help="float32 or float64")] = "float32",
+    energy_key: Annotated[str | None, typer.Option("--energy-key", help="name of the energy in the file")] = None,
+    forces_key: Annotated[str | None, typer.Option("--forces-key", help="name of the forces in the file")] = None,
+    stress_key: Annotated[str | None, typer.Option("--stress-key", help="name of the stress in the file")] = None,
+) -> None:
+    """Errors of a potential on labelled structures: energy per atom, forces by element, stress."""
+    from jaxft.cli.config import LabelData
+    from jaxft.cli.main import prepare_jax
+    from jaxft.cli.settings import label_keys_from
+
+    if precision not in ("float32", "float64"):
+        raise InputError(f"precision is {precision!r}, expected float32 or float64")
+    prepare_jax(precision)
+    from jaxft.structures.dataset import read_dataset, split_isolated_atoms
+    from jaxft.structures.label_keys import detect_keys
+
+    given = LabelData(path=str(data), energy_key=energy_key, forces_key=forces_key, stress_key=stress_key)
+    structures, _ = split_isolated_atoms(read_dataset(data, label_keys_from(given, Path()) or detect_keys(data)))
+    if not structures:
+        raise InputError(f"{data} holds isolated atoms only; expected labelled structures")
+
+    from jaxft.potential.load import load
+    from jaxft.study.evaluation import evaluate_potential, write_evaluation
+
+    evaluation = evaluate_potential(load(model, head=head), structures, precision)
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(errors_table({"": {data.name: evaluation.metrics}}))
+    console.print(
+        f"mean energy error {evaluation.metrics.energy_mean_mev:+.2f} meV/atom (a constant that forces don't feel)"
+    )
+    if output is not None:
+        write_evaluation(evaluation, output)
+        console.print(f"errors and figures: {output}")
+
+
+def errors_table(stages: Mapping[str, Mapping[str, "Metrics"]]) -> Table:
+    """One row for each set and stage; energies after their mean error was taken off, as RMSE / MAE."""
+    first = next(iter(stages.values()))
+    elements = sorted({element for metrics in first.values() for element in metrics.forces_by_element_mev})
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, title="RMSE / MAE", title_justify="left")
+    headings = [
+        "set",
+        "",
+        "n",
+        "energy\nmeV/atom",
+        "forces\nmeV/Å",
+        *(f"{e}\nmeV/Å" for e in elements),
+        "stress\nmeV/Å³",
+    ]
+    for heading in headings:
+        left = heading in ("set", "")
+        table.add_column(heading, justify="left" if left else "right", vertical="bottom", no_wrap=True)
+    for name in first:
+        for stage, sets in stages.items():
+            m = sets[name]
+            by_element = [_pair(m.forces_by_element_mev.get(element)) for element in elements]
+            table.add_row(
+                name,
+                stage,
+                str(m.n_structures),
+                _pair(m.energy_centered_mev),
+                _pair(m.forces_mev),
+                *by_element,
+                _pair(m.stress_mev),
+            )
+    return table
+
+
+def _pair(errors: "Errors | None") -> str:
+    return "–" if errors is None else f"{errors.rmse:.3g} / {errors.mae:.3g}"
+
+
+def _configuration(
+    config: Path | None,
+    data: Path,
+    base: str | None,
+    test: Path | None,
+    keys: Mapping[str, str | None],
+    trust_units: bool,
+) -> "FinetuneConfiguration":
+    """The YAML, if any, and what the command line says over it. Paths of the YAML are relative to it."""
+    from jaxft.cli.config import FinetuneConfiguration
+    from jaxft.cli.settings import path_or_name
+    from jaxft.cli.yaml_file import read_as
+
+    folder = Path() if config is None else config.parent
+    read = FinetuneConfiguration() if config is None else read_as(FinetuneConfiguration, config)
+    if not data.is_file():
+        raise InputError(f"{data} does not exist; expected a labelled extended XYZ file")
+    section = read.data.model_dump()
+    section["test"] = str(test) if test is not None else section["test"] and str(folder / section["test"])
+    section.update({name: value for name, value in keys.items() if value is not None}, path=str(data))
+    replay = read.replay.model_dump()
+    replay["file"] = replay["file"] and str(folder / replay["file"])
+    return FinetuneConfiguration.model_validate(
+        {
+            **read.model_dump(),
+            "data": section,
+            "replay": replay,
+            "base": base if base is not None else path_or_name(read.base, folder),
+            "trust_units": read.trust_units or trust_units,
+        }
+    )
+
+
+def _count(data: Path) -> int:
+    """How many structures a file has."""
+    from jaxft.structures.extxyz import read_frames
+    from jaxft.structures.labelled import is_isolated_atom
+
+    return sum(not is_isolated_atom(atoms) for atoms in read_frames(data))

@@ -1,0 +1,232 @@
+"""From the sections of a YAML to the frozen records of the rooms: the only place that composes all rooms' settings."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jaxft.cli.config import (
+    Configuration,
+    Dynamics,
+    Finetune,
+    FinetuneConfiguration,
+    LabelData,
+    MDConfiguration,
+    Replay,
+    System,
+)
+from jaxft.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxft.finetune.settings import FinetuneSettings
+    from jaxft.md.settings import MDSettings
+    from jaxft.structures.labelled import LabelKeys
+    from jaxft.study.finetuning import FinetuningSettings
+    from jaxft.study.replay import ReplaySettings
+    from jaxft.study.settings import SystemSettings
+    from jaxft.study.simulate import SimulateSettings
+
+
+def settings_from(configuration: Configuration, folder: Path) -> Any:
+    """The study's frozen settings. Paths in the configuration are relative to ``folder``, that of the YAML."""
+    from jaxft.study.settings import EvaluationSettings, StudySettings
+
+    c = configuration
+    md = md_settings(c.md)
+    return StudySettings(
+        system=system_from(c.system, folder),
+        base=path_or_name(c.base, folder),
+        head=c.head,
+        reference=reference_from(configuration),
+        limits=limits_from(configuration),
+        md=md,
+        equilibrate_ps=c.md.equilibrate_ps,
+        produce_ps=c.md.produce_ps,
+        start_ps=c.md.equilibrate_ps if c.md.start_ps is None else c.md.start_ps,
+        strategies=tuple(c.strategies),
+        budgets=tuple(c.budgets),
+        replicas=c.naive.replicas,
+        weights_from=c.periodic.weights_from,
+        finetune=finetune_from(c.finetune, c.seed),
+        replay=replay_from(c.replay, folder),
+        evaluation=EvaluationSettings(**c.evaluation.model_dump()),
+        executor=executor_from(configuration),
+        store=Path(c.labels.store),
+        accept_versions=tuple(c.labels.accept_versions),
+        seed=c.seed,
+        precision=c.precision,
+        demonstration=c.demonstration,
+        configuration=_resolved(c, md),
+    )
+
+
+def system_from(section: System, folder: Path) -> "SystemSettings":
+    """What is simulated; a structure file is relative to ``folder``."""
+    from jaxft.study.settings import SystemSettings
+
+    return SystemSettings(
+        composition=section.composition,
+        density_g_cm3=section.density_g_cm3,
+        structure=None if section.structure is None else folder / section.structure,
+    )
+
+
+def simulate_settings(configuration: MDConfiguration, folder: Path) -> "SimulateSettings":
+    """The frozen settings of ``jaxft md``. Raises InputError for a setting of ``md`` that no stage uses."""
+    from jaxft.md.ensembles import ENSEMBLES
+    from jaxft.md.settings import DEFAULTS
+    from jaxft.md.stages import Stage
+    from jaxft.study.simulate import SimulateSettings
+
+    c = configuration
+    md_settings(c.md)  # names an ensemble that there is not, and settings that are out of range
+    stages = []
+    for section in c.stages:
+        # "is None", not "or": a temperature of 0 is a mistake to be named, not a default to be filled in
+        ensemble = c.md.ensemble if section.ensemble is None else section.ensemble
+        temperature = c.md.temperature if section.temperature is None else section.temperature
+        given = temperature if isinstance(temperature, list) else [temperature]
+        if not 1 <= len(given) <= 2:
+            raise InputError(f"stage {section.name!r} has {len(given)} temperatures, expected one, or [from, to]")
+        unused = {name: None for name in DEFAULTS if ensemble in ENSEMBLES and name not in ENSEMBLES[ensemble].uses}
+        settings = md_settings(c.md.model_copy(update={"ensemble": ensemble, "temperature": given[-1], **unused}))
+        stages.append(Stage(section.name, section.ps, settings, given[0] if len(given) == 2 else None))
+    used = {name for stage in stages for name in ENSEMBLES[stage.settings.ensemble].uses}
+    for name in DEFAULTS:
+        if getattr(c.md, name) is not None and name not in used:
+            raise InputError(f"md.{name} is {getattr(c.md, name)}, but no stage uses it; leave it out")
+    return SimulateSettings(
+        system=system_from(c.system, folder),
+        potential=path_or_name(c.potential, folder),
+        head=c.head,
+        relax=c.relax,
+        stages=tuple(stages),
+        replicas=c.replicas,
+        replicas_per_batch=c.replicas_per_batch,
+        checkpoint_every_s=c.checkpoint_every_s,
+        seed=c.seed,
+        precision=c.precision,
+        configuration=c.model_dump(mode="json"),
+    )
+
+
+def md_settings(section: Dynamics) -> "MDSettings":
+    """The frozen settings of dynamics."""
+    from jaxft.md.guards import GuardSettings
+    from jaxft.md.settings import DEFAULTS, MDSettings
+
+    guards = GuardSettings(
+        section.max_temperature, section.min_distance, section.max_bond_stretch, section.max_volume_change
+    )
+    shared = {
+        name: getattr(section, name) for name in ("ensemble", "temperature", "timestep_fs", "frame_every", *DEFAULTS)
+    }
+    return MDSettings(**shared, guards=guards)
+
+
+def finetune_from(section: Finetune, seed: int) -> "FinetuneSettings":
+    """The frozen settings of a fine-tune."""
+    from jaxft.finetune.settings import FinetuneSettings, LossWeights
+
+    return FinetuneSettings(
+        **{**section.model_dump(), "weights": LossWeights(**section.weights.model_dump()), "seed": seed}
+    )
+
+
+def replay_from(section: Replay, folder: Path) -> "ReplaySettings":
+    """What is replayed; a file is relative to ``folder``."""
+    from jaxft.study.replay import ReplaySettings
+
+    file = None if section.file is None else folder / section.file
+    return ReplaySettings(section.source, section.count, section.temperature, file)
+
+
+VALIDATION_SHARE = 0.1
+WITHOUT_VALIDATION = 50
+"""Labels up to which all are trained on (protocol 2)."""
+
+
+def finetuning_settings(configuration: FinetuneConfiguration, folder: Path, n_labels: int) -> "FinetuningSettings":
+    """The frozen settings of ``jaxft finetune``. n_labels: in the file, which decides whether some are set aside."""
+    from jaxft.finetune.validation import ValidationSettings
+    from jaxft.study.finetuning import DataSettings, FinetuningSettings
+
+    c = configuration
+    share = c.validation.share
+    if share is None:
+        share = VALIDATION_SHARE if n_labels > WITHOUT_VALIDATION else 0.0
+    return FinetuningSettings(
+        data=DataSettings(
+            path=folder / c.data.path,
+            test=None if c.data.test is None else folder / c.data.test,
+            keys=label_keys_from(c.data, folder),
+            weight_key=c.data.weight_key,
+        ),
+        base=path_or_name(c.base, folder),
+        head=c.head,
+        finetune=finetune_from(c.finetune, c.seed),
+        validation=ValidationSettings(share, c.validation.by, c.validation.key),
+        replay=replay_from(c.replay, folder),
+        members=c.committee.members,
+        bootstrap=c.committee.bootstrap,
+        trust_units=c.trust_units,
+        precision=c.precision,
+        configuration={**c.model_dump(mode="json"), "validation": {**c.validation.model_dump(), "share": share}},
+    )
+
+
+def label_keys_from(data: LabelData, folder: Path) -> "LabelKeys | None":
+    """The names that were given, the others found out; None where none was."""
+    from jaxft.structures.label_keys import detect_keys
+    from jaxft.structures.labelled import LabelKeys
+
+    given = {"energy": data.energy_key, "forces": data.forces_key, "stress": data.stress_key}
+    if not any(given.values()):
+        return None
+    if given["energy"] and given["forces"]:
+        return LabelKeys(given["energy"], given["forces"], given["stress"] or LabelKeys().stress)
+    return replace(detect_keys(folder / data.path), **{what: name for what, name in given.items() if name})
+
+
+def _resolved(configuration: Configuration, md: "MDSettings") -> dict[str, Any]:
+    """The configuration as it is recorded: with the defaults that depend on the ensemble."""
+    from jaxft.md.settings import DEFAULTS
+
+    record = configuration.model_dump(mode="json")
+    record["md"].update({name: getattr(md, name) for name in DEFAULTS})
+    return record
+
+
+def reference_from(configuration: Configuration) -> Any:
+    """The reference's frozen settings. ``labels.scratch`` is relative to where the command runs."""
+    from jaxft.labels.reference import ReferenceSettings
+
+    c = configuration
+    return ReferenceSettings(**c.reference.model_dump(), retries=c.labels.retries, scratch=c.labels.scratch)
+
+
+def limits_from(configuration: Configuration) -> Any:
+    """The limits beyond which a label is not trained on."""
+    from jaxft.labels.validity import LabelLimits
+
+    names = ("max_force", "min_distance", "max_net_force", "max_spin_error", "min_spin_share")
+    return LabelLimits(**configuration.labels.model_dump(include=set(names)))
+
+
+def executor_from(configuration: Configuration) -> Any:
+    """How labels are computed: kind, workers, time limit, cluster."""
+    from jaxft.jobs.settings import ClusterSettings, ExecutorSettings
+
+    c = configuration
+    return ExecutorSettings(
+        kind=c.labels.executor,
+        workers=c.labels.workers,
+        threads=c.reference.threads,
+        time_limit=c.labels.time_limit_s,
+        cluster=ClusterSettings(**c.labels.cluster.model_dump()),
+    )
+
+
+def path_or_name(base: str, folder: Path) -> str:
+    """A file or folder beside the YAML before a name of the zoo."""
+    beside = folder / base
+    return str(beside) if beside.exists() else base

@@ -1,0 +1,108 @@
+"""Are the labels in eV and eV/Å, and has the stress ASE's sign? Compared with what the base potential says.
+
+A base potential is wrong by a factor of two at worst, so labels in other units stand out: forces in Hartree/Bohr are 51.4 times
+smaller than in eV/Å, energies in Hartree 27.2 times smaller than in eV, in kcal/mol 23.1 times larger, a stress in GPa is 160
+times larger than in eV/Å³. Slopes are those of the labels on the base's predictions, through the origin; energies as
+differences within one composition, since their constants mean nothing. A stress is judged from 5 frames of more than 1 GPa on
+only: its errors are large.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from ase import units
+from jaxtyping import Float
+
+from jaxft.finetune.predict_set import SetPrediction
+from jaxft.structures.dataset import LabelledStructure
+
+ENERGY_UNITS = {
+    "Hartree": 1.0 / units.Hartree,
+    "Rydberg": 1.0 / units.Rydberg,
+    "kcal/mol": units.mol / units.kcal,
+    "kJ/mol": units.mol / units.kJ,
+}
+FORCE_UNITS = {
+    "Hartree/Bohr": units.Bohr / units.Hartree,
+    "Rydberg/Bohr": units.Bohr / units.Rydberg,
+    "Hartree/Å": 1.0 / units.Hartree,
+    "kcal/mol/Å": units.mol / units.kcal,
+    "kJ/mol/Å": units.mol / units.kJ,
+}
+NEAR = 1.6
+"""A slope within this factor of a unit's is taken for it; the units' own slopes are further apart than that, and so is 1."""
+
+STRESS_FRAMES = 5
+STRESS_SCALE = 1.0 * units.GPa
+
+
+class Suspicion(NamedTuple):
+    """A label that looks like another unit or sign: which, what it may be, and the numbers behind it."""
+
+    label: str
+    unit: str
+    slope: float
+    correlation: float
+
+    def __str__(self) -> str:
+        what = f"look like {self.unit}" if self.unit[0] != "t" else f"seem to have {self.unit}"
+        expected = {"energies": "eV", "forces": "eV/Å", "stress": "eV/Å³, positive in tension"}[self.label]
+        return (
+            f"the {self.label} of the labels {what}: their slope on the base's predictions is {self.slope:.3g} (correlation "
+            f"{self.correlation:.2f}, expected slope near 1); expected {expected}; convert them, or say that they are right"
+        )
+
+
+def suspect_units(prediction: SetPrediction, data: Sequence[LabelledStructure]) -> list[Suspicion]:
+    """What looks wrong in the labels of ``data``, of which ``prediction`` is the base's opinion; empty where nothing does."""
+    found = []
+    forces = _slope(
+        np.concatenate([f.ravel() for f in prediction.forces]), np.concatenate([d.forces.ravel() for d in data])
+    )
+    found += _named("forces", forces, FORCE_UNITS)
+    found += _named("energies", _energy_slope(prediction, data), ENERGY_UNITS)
+    pairs = [
+        (p, d.stress) for p, d in zip(prediction.stresses, data, strict=True) if p is not None and d.stress is not None
+    ]
+    strong = [(p, s) for p, s in pairs if np.abs(p).max() > STRESS_SCALE]
+    if len(strong) >= STRESS_FRAMES:
+        slope = _slope(*(np.concatenate([np.ravel(pair[side]) for pair in strong]) for side in (0, 1)))
+        found += _named("stress", slope, {"GPa": 1.0 / units.GPa, "kbar": 10.0 / units.GPa})
+        if slope is not None and slope[1] < -0.5:
+            found.append(Suspicion("stress", "the other sign", *slope))
+    return found
+
+
+def _energy_slope(prediction: SetPrediction, data: Sequence[LabelledStructure]) -> tuple[float, float] | None:
+    """Of differences from the mean of each composition."""
+    groups: dict[str, list[int]] = {}
+    for k, item in enumerate(data):
+        groups.setdefault(item.atoms.get_chemical_formula(), []).append(k)
+    labels = np.array([float(item.energy) for item in data])
+    said, given = [], []
+    for members in groups.values():
+        said.append(prediction.energies[members] - prediction.energies[members].mean())
+        given.append(labels[members] - labels[members].mean())
+    return _slope(np.concatenate(said), np.concatenate(given))
+
+
+def _slope(x: Float[np.ndarray, "n"], y: Float[np.ndarray, "n"]) -> tuple[float, float] | None:
+    """Geometric-mean slope of y on x through the origin, with the sign of their correlation, and that; None where one is zero.
+
+    The ordinary slope of noisy pairs is too small by their correlation; the ratio of sizes is not.
+    """
+    if len(x) < 3 or not x.any() or not y.any():
+        return None
+    size = float(np.sqrt((y @ y) / (x @ x)))
+    correlation = float((x @ y) / np.sqrt((x @ x) * (y @ y)))
+    return float(np.copysign(size, correlation)), correlation
+
+
+def _named(label: str, slope: tuple[float, float] | None, known: dict[str, float]) -> list[Suspicion]:
+    if slope is None or slope[1] < 0.5:
+        return []
+    for unit, factor in known.items():
+        if factor / NEAR < slope[0] < factor * NEAR:
+            return [Suspicion(label, unit, *slope)]
+    return []

@@ -1,0 +1,75 @@
+"""Where the reference energies of a fine-tune come from: refitted, kept, from isolated atoms, or given.
+
+refit     an offset per element, fitted to labels minus base energies (``offset.py``); the default, and the only one that needs
+          nothing but the labels
+keep      those of the base: for labels of the method that the base was trained on
+isolated  so that an isolated atom gets the reference's energy: E_label(atom) minus what the base's network says of one atom alone
+given     element → eV, taken as they are
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+
+from jaxft.errors import InputError
+from jaxft.finetune.offset import CompositionOffset, fit_offset
+from jaxft.finetune.predict_set import predict_set
+from jaxft.potential.potential import Potential
+from jaxft.structures.dataset import LabelledStructure
+
+
+def offset_for(
+    references: str | Mapping[str, float],
+    base: Potential,
+    data: Sequence[LabelledStructure],
+    *,
+    isolated: Mapping[int, float] | None = None,
+    n_effective: float | None = None,
+    dtype: str = "float32",
+) -> CompositionOffset:
+    """The offset that a fine-tune adds to the base's reference energies.
+
+    references  as in FinetuneSettings.reference_energies
+    isolated    atomic number → energy (eV) of an isolated atom by the reference
+
+    Raises InputError where an element of the data has no energy.
+    """
+    structures = [item.atoms for item in data]
+    present = sorted({int(z) for atoms in structures for z in atoms.numbers})
+    if references == "refit":
+        labels = np.array([float(item.energy) for item in data])
+        return fit_offset(structures, labels - predict_set(base, structures, dtype=dtype).energies, n_effective)
+    if references == "keep":
+        return _fixed(present, dict.fromkeys(present, 0.0), len(data))
+    if references == "isolated":
+        _require(present, isolated or {}, "isolated atoms (label one of each, or use reference_energies: refit)")
+        alone = predict_set(base, [Atoms(chemical_symbols[z]) for z in present], dtype=dtype).energies
+        # the base's total energy of an atom is its reference energy plus what its network says: the shift makes it the label
+        return _fixed(present, {z: isolated[z] - e for z, e in zip(present, alone, strict=True)}, len(data))  # type: ignore[index]
+    assert not isinstance(references, str), references
+    given = {chemical_symbols.index(element): energy for element, energy in references.items()}
+    _require(present, given, "finetune.reference_energies")
+    of_base = dict(zip(base.atomic_numbers, np.asarray(base.reference_energies, np.float64), strict=True))
+    return _fixed(present, {z: given[z] - of_base[z] for z in present}, len(data))
+
+
+def _require(present: Sequence[int], known: Mapping[int, float], where: str) -> None:
+    missing = [chemical_symbols[z] for z in present if z not in known]
+    if missing:
+        raise InputError(f"{where}: no energy of {', '.join(missing)}, which the labelled structures contain")
+
+
+def _fixed(present: Sequence[int], shifts: Mapping[int, float], n_frames: int) -> CompositionOffset:
+    """An offset that nothing was fitted for: each element determined, no error of estimation."""
+    return CompositionOffset(
+        atomic_numbers=tuple(present),
+        shifts=np.array([shifts[z] for z in present], dtype=np.float64),
+        row_space=np.eye(len(present)),
+        singular_values=np.ones(len(present)),
+        undetermined=(),
+        residual_sd=None,
+        n_frames=n_frames,
+        n_effective=float(n_frames),
+    )

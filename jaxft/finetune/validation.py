@@ -1,0 +1,93 @@
+"""Setting labelled structures aside for validation, so that neighbours in time don't sit on both sides.
+
+trajectory  the last part of each trajectory in the order of the file; a trajectory is what shares a value of ``key``, or else a
+            composition. Frames that were shuffled beforehand lose nothing by it
+key         whole groups of structures that share a value of ``key``, drawn by the seed
+random      any structures, drawn by the seed: only for structures that are independent
+"""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxft.errors import InputError, nearest
+from jaxft.structures.dataset import LabelledStructure
+
+WAYS = ("trajectory", "key", "random")
+
+
+@dataclass(frozen=True)
+class ValidationSettings:
+    """What is set aside.
+
+    share  of the structures, 0 to below 1; 0: none
+    by     one of ``trajectory``, ``key``, ``random``
+    key    name of the entry of ``atoms.info`` that tells groups apart; needed with ``by: key``
+    """
+
+    share: float = 0.0
+    by: str = "trajectory"
+    key: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.share < 1.0:
+            raise InputError(f"validation.share is {self.share}, expected 0 to below 1")
+        if self.by not in WAYS:
+            raise InputError(f"validation.by is {self.by!r}, expected one of {', '.join(WAYS)}{nearest(self.by, WAYS)}")
+        if self.by == "key" and self.key is None:
+            raise InputError("validation.by is 'key', which needs validation.key: the entry that tells groups apart")
+        if self.by == "random" and self.key is not None:
+            raise InputError(f"validation.key is {self.key!r}, but a random choice uses none; leave it out")
+
+
+def split_validation(
+    data: Sequence[LabelledStructure], settings: ValidationSettings, seed: int
+) -> tuple[list[int], list[int]]:
+    """Numbers of the structures to train on, and of those set aside, both ascending.
+
+    At least one structure is set aside where the share is above 0. Raises InputError where nothing would be left to train on, and
+    for a key that a structure lacks.
+    """
+    if settings.share == 0.0:
+        return list(range(len(data))), []
+    generator = np.random.default_rng(seed)
+    wanted = max(1, round(settings.share * len(data)))
+    groups: dict[Hashable, list[int]] = {}
+    for k, item in enumerate(data):
+        groups.setdefault(_group(item, k, settings), []).append(k)
+    aside: list[int] = []
+    if settings.by == "random":
+        aside = generator.permutation(len(data))[:wanted].tolist()
+    elif settings.by == "trajectory":
+        for members in groups.values():
+            count = round(settings.share * len(members))
+            aside += members[len(members) - count :]
+        # many short trajectories round to nothing: then the last frames of the longest
+        if not aside:
+            aside = max(groups.values(), key=len)[-wanted:]
+    else:
+        names = list(groups)
+        for place in generator.permutation(len(names)):
+            if len(aside) >= wanted or len(groups) == 1:
+                break
+            aside += groups[names[place]]
+    rest = sorted(set(range(len(data))) - set(aside))
+    if not rest or not aside:
+        raise InputError(
+            f"validation.share {settings.share} of {len(data)} structures in {len(groups)} groups leaves {len(rest)} to train on "
+            f"and {len(aside)} aside; expected at least one of each: choose another share, or another way to split"
+        )
+    return rest, sorted(aside)
+
+
+def _group(item: LabelledStructure, number: int, settings: ValidationSettings) -> Hashable:
+    if settings.key is None:
+        return item.atoms.get_chemical_formula()
+    if settings.key not in item.atoms.info:
+        known = sorted(item.atoms.info)
+        raise InputError(
+            f"labelled structure {number} has no entry {settings.key!r}, which validation.key names; it has "
+            f"{', '.join(known) or 'none'}{nearest(settings.key, known)}"
+        )
+    return str(item.atoms.info[settings.key])

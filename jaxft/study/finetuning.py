@@ -1,0 +1,270 @@
+"""One fine-tune from a labelled file to a potential on disk, with its errors before and after (``jaxft finetune``).
+
+OUT/ config.yaml  record.json  model/ (or model-0/, model-1/ ... of a committee)  training.csv  evaluation.json
+     figures/parity.png  figures/training.png  checkpoints/
+Run again it goes on where it stopped.
+"""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase.data import chemical_symbols
+
+from jaxft.errors import InputError
+from jaxft.finetune.check_units import Suspicion, suspect_units
+from jaxft.finetune.fingerprint import hash_labels, hash_potential
+from jaxft.finetune.fit import Extras, fit_members
+from jaxft.finetune.metrics import Metrics, errors_of
+from jaxft.finetune.predict_set import SetPrediction, predict_set
+from jaxft.finetune.result import FitResult
+from jaxft.finetune.settings import FinetuneSettings
+from jaxft.finetune.step import COMPILATIONS
+from jaxft.finetune.validation import ValidationSettings, split_validation
+from jaxft.potential.load import load
+from jaxft.potential.potential import Potential
+from jaxft.records import write_json, write_text
+from jaxft.report.parity_figure import parity_figure
+from jaxft.report.style import png
+from jaxft.report.training_figure import training_figure
+from jaxft.structures.dataset import LabelledStructure, read_dataset, split_isolated_atoms
+from jaxft.structures.label_keys import detect_keys
+from jaxft.structures.labelled import LabelKeys
+from jaxft.study.layout import Layout
+from jaxft.study.progress import Progress
+from jaxft.study.record import alone, close_record, open_record
+from jaxft.study.replay import ReplaySettings, replay_structures
+
+FORMAT = "jaxft-finetune-evaluation"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Where labels are.
+
+    path, test  extended XYZ files; test: never trained on
+    keys        names of the labels; None: found out (``label_keys.py``)
+    weight_key  entry of a structure that is its weight; None: all weigh the same
+    """
+
+    path: Path
+    test: Path | None = None
+    keys: LabelKeys | None = None
+    weight_key: str | None = None
+
+
+@dataclass(frozen=True)
+class FinetuningSettings:
+    """One fine-tune. members: how many are trained side by side, a committee where there are several; trust_units: labels that look
+    like another unit are an error unless this says that they are right."""
+
+    data: DataSettings
+    base: str
+    head: str | None
+    finetune: FinetuneSettings
+    validation: ValidationSettings
+    replay: ReplaySettings
+    members: int
+    bootstrap: bool
+    trust_units: bool
+    precision: str
+    configuration: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.members < 1:
+            raise InputError(f"committee.members is {self.members}, expected at least 1")
+        if self.bootstrap and self.members == 1:
+            raise InputError("committee.bootstrap needs committee.members of 2 or more")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What the files hold, sorted out. Sets by name: train, validation, test."""
+
+    sets: Mapping[str, Sequence[LabelledStructure]]
+    isolated: Mapping[int, float]
+    weights: Sequence[float] | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a fine-tune gave: for each set the errors of the base (with its refitted offset) and of the result."""
+
+    before: Mapping[str, Metrics]
+    after: Mapping[str, Metrics]
+    results: Sequence[FitResult]
+    models: Sequence[Path]
+    suspicions: Sequence[Suspicion]
+
+
+def run_finetuning(settings: FinetuningSettings, root: Path, progress: Progress) -> Outcome:
+    """Fine-tune, or go on, in ``root``. Raises InputError for what can be known beforehand, before anything is written."""
+    base = load(settings.base, head=settings.head)
+    labelled = read_labels(settings)
+    with progress.task("base on the labels", len(labelled.sets["train"]), "structures"):
+        said = predict_set(base, [d.atoms for d in labelled.sets["train"]], dtype=settings.precision)
+    suspicions = suspect_units(said, labelled.sets["train"])
+    bad = [s for s in suspicions if s.label != "stress"]
+    if bad and not settings.trust_units:
+        raise InputError(f"{settings.data.path}: {bad[0]} (--trust-units)")
+    layout = Layout(root)
+    with alone(layout):
+        content = {"base": hash_potential(base), "labels": hash_labels(labelled.sets["train"])}
+        open_record(layout, settings.configuration, settings.finetune.seed, content)
+        replay = replay_structures(
+            settings.replay,
+            base,
+            [d.atoms for d in labelled.sets["train"]],
+            settings.finetune.seed,
+            settings.precision,
+            progress,
+        )
+        results = _train(settings, base, labelled, replay, layout, progress)
+        outcome = _evaluate(settings, base, labelled, replay, results, root, suspicions)
+        close_record(layout, {"chunks of training": COMPILATIONS.total()})
+    return outcome
+
+
+def read_labels(settings: FinetuningSettings) -> Labelled:
+    """Read, split and check the files of labels."""
+    data = settings.data
+    structures, isolated = split_isolated_atoms(read_dataset(data.path, data.keys or detect_keys(data.path)))
+    if not structures:
+        raise InputError(f"{data.path} holds isolated atoms only; expected labelled structures")
+    train, aside = split_validation(structures, settings.validation, settings.finetune.seed)
+    sets = {"train": [structures[k] for k in train]}
+    if aside:
+        sets["validation"] = [structures[k] for k in aside]
+    if data.test is not None:
+        sets["test"], _ = split_isolated_atoms(read_dataset(data.test, data.keys or detect_keys(data.test)))
+    weights = None if data.weight_key is None else [_weight(item, data.weight_key, data.path) for item in sets["train"]]
+    return Labelled(sets, isolated, weights)
+
+
+def _weight(item: LabelledStructure, key: str, path: Path) -> float:
+    if key not in item.info:
+        raise InputError(
+            f"{path}: {item.atoms.get_chemical_formula()} has no entry {key!r}, which data.weight_key names"
+        )
+    try:
+        return float(item.info[key])
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: entry {key!r} is {item.info[key]!r}, expected a number") from error
+
+
+def _train(
+    settings: FinetuningSettings,
+    base: Potential,
+    labelled: Labelled,
+    replay: Sequence[LabelledStructure],
+    layout: Layout,
+    progress: Progress,
+) -> list[FitResult]:
+    seeds = range(settings.finetune.seed, settings.finetune.seed + settings.members)
+    members = [replace(settings.finetune, seed=seed) for seed in seeds]
+    with progress.task("fine-tune", settings.finetune.updates, "updates") as task:
+        results = fit_members(
+            base,
+            labelled.sets["train"],
+            members,
+            bootstrap=settings.bootstrap,
+            extras=Extras(
+                weights=labelled.weights,
+                validation=labelled.sets.get("validation", ()),
+                replay=replay,
+                isolated=labelled.isolated,
+            ),
+            dtype=settings.precision,
+            checkpoint=layout.checkpoint("fit"),
+            on_progress=lambda now: task.update(now.update, f"loss {now.loss:.4g}"),
+        )
+    failed = [result.failure for result in results if result.failure is not None]
+    if len(failed) == len(results):
+        raise InputError(
+            f"the fine-tune stopped: {failed[0].reason}; lower finetune.learning_rate, or look at the structures named"
+        )
+    for failure in failed:
+        progress.say(f"a member of the committee stopped: {failure.reason}")
+    return results
+
+
+def model_folders(root: Path, members: int) -> list[Path]:
+    """Where the potentials are saved."""
+    return [root / "model"] if members == 1 else [root / f"model-{k}" for k in range(members)]
+
+
+def _evaluate(
+    settings: FinetuningSettings,
+    base: Potential,
+    labelled: Labelled,
+    replay: Sequence[LabelledStructure],
+    results: Sequence[FitResult],
+    root: Path,
+    suspicions: Sequence[Suspicion],
+) -> Outcome:
+    """Save potentials, errors and figures. A committee's prediction is the mean of its members."""
+    folders = model_folders(root, settings.members)
+    for folder, result in zip(folders, results, strict=True):
+        if result.failure is None:
+            result.potential.save(folder)
+    kept = [result for result in results if result.failure is None]
+    # before: the base with the new offset, since the offset alone is most of what separates the energies of two methods
+    shifted = replace(base, reference_energies=kept[0].potential.reference_energies)
+    before, after, pairs = {}, {}, {}
+    for name, data in labelled.sets.items():
+        before[name] = errors_of(_said([shifted], data, settings.precision), data)
+        pairs[name] = (_said([r.potential for r in kept], data, settings.precision), data)
+        after[name] = errors_of(*pairs[name])
+    if replay:
+        # what the base says is right here by definition, at its own reference energies
+        own = [replace(r.potential, reference_energies=base.reference_energies) for r in kept]
+        before["replay"] = errors_of(_said([base], replay, settings.precision), replay)
+        after["replay"] = errors_of(_said(own, replay, settings.precision), replay)
+    write_json(
+        root / "evaluation.json",
+        FORMAT,
+        VERSION,
+        {
+            "offset": kept[0].offset.describe(),
+            "isolated_atoms_ev": {chemical_symbols[z]: e for z, e in sorted(labelled.isolated.items())},
+            "suspicions": [str(s) for s in suspicions],
+            "best_update": [r.best_update for r in results],
+            "failures": [None if r.failure is None else r.failure.reason for r in results],
+            "sets": {name: {"before": before[name].to_json(), "after": after[name].to_json()} for name in before},
+        },
+    )
+    write_text(root / "training.csv", _history(results))
+    for name, figure in (("parity", parity_figure(pairs)), ("training", training_figure(results))):
+        path = root / "figures" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png(figure))
+    return Outcome(before, after, results, [f for f in folders if f.exists()], suspicions)
+
+
+def _said(potentials: Sequence[Potential], data: Sequence[LabelledStructure], dtype: str) -> SetPrediction:
+    """The mean prediction of some potentials."""
+    said = [predict_set(potential, [d.atoms for d in data], dtype=dtype) for potential in potentials]
+    return SetPrediction(
+        np.mean([s.energies for s in said], axis=0),
+        tuple(np.mean(arrays, axis=0) for arrays in zip(*(s.forces for s in said), strict=True)),
+        tuple(
+            None if arrays[0] is None else np.mean(arrays, axis=0)
+            for arrays in zip(*(s.stresses for s in said), strict=True)
+        ),
+    )
+
+
+def _history(results: Sequence[FitResult]) -> str:
+    """One row for each update of each member."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["member", "update", *results[0].history])
+    for member, result in enumerate(results):
+        for update, row in enumerate(zip(*result.history.values(), strict=True)):
+            writer.writerow([member, update + 1, *(f"{value:.6g}" for value in row)])
+    return text.getvalue()

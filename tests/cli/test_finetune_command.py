@@ -1,0 +1,139 @@
+"""``jaxft finetune`` and ``jaxft evaluate``: one command and no setting, settings, replay, bad input."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.io import read, write
+
+import jaxft
+from jaxft.potential.evaluate import Evaluator
+
+
+def jaxft_command(*arguments):
+    environment = {**os.environ, "JAX_ENABLE_X64": "0", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "jaxft", *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def waters(count, seed=0):
+    """Waters moved about, labelled by cobalt-mini with stiffer forces, energies shifted by a constant for each element."""
+    evaluate = Evaluator(jaxft.load("cobalt-mini"))
+    rng = np.random.default_rng(seed)
+    frames = []
+    for _ in range(count):
+        atoms = Atoms(
+            "OHH", positions=np.array([[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]]) + 0.06 * rng.normal(size=(3, 3))
+        )
+        said = evaluate(atoms)
+        atoms.info["dft_energy"] = said.energy - 1000.0
+        atoms.arrays["dft_forces"] = 1.2 * said.forces
+        frames.append(atoms)
+    return frames
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write(folder / "waters.extxyz", waters(12), format="extxyz")
+    write(folder / "others.extxyz", waters(6, seed=1), format="extxyz")
+    (folder / "quick.yaml").write_text(
+        "finetune: {updates: 60, batch_size: 4, learning_rate: 2.0e-3, validate_every: 20, replay_batch: 2}\n"
+        "validation: {share: 0.25}\n"
+        "replay: {source: generator, count: 4}\n"
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(data):
+    done = jaxft_command(
+        "finetune",
+        data / "waters.extxyz",
+        "-c",
+        data / "quick.yaml",
+        "--test",
+        data / "others.extxyz",
+        "-o",
+        data / "out",
+    )
+    assert done.returncode == 0, done.stderr
+    return data / "out", done.stdout
+
+
+def test_errors_before_and_after_of_every_set_are_told_and_kept(finished):
+    out, printed = finished
+    sets = json.loads((out / "evaluation.json").read_text())["sets"]
+    assert list(sets) == ["train", "validation", "test", "replay"]
+    for name in ("train", "test"):
+        assert sets[name]["after"]["forces_mev"]["rmse"] < sets[name]["before"]["forces_mev"]["rmse"]
+    assert sets["train"]["before"]["n_structures"] == 9
+    assert sets["replay"]["before"]["forces_mev"]["rmse"] == 0.0
+    assert sets["replay"]["after"]["forces_mev"]["rmse"] > 0.0
+    assert printed.count("after") >= 4
+    assert (out / "figures" / "parity.png").stat().st_size > 10_000
+    assert (out / "figures" / "training.png").stat().st_size > 10_000
+    assert len((out / "training.csv").read_text().splitlines()) == 61
+
+
+def test_the_potential_loads_as_a_calculator_with_the_energies_of_the_labels(finished, data):
+    out, _ = finished
+    atoms = read(data / "others.extxyz", index=0)
+    label = atoms.info["dft_energy"]
+    atoms.calc = jaxft.load(out / "model").calculator()
+    assert abs(atoms.get_potential_energy() - label) < 0.5
+
+
+def test_a_finished_fine_tune_says_so_and_evaluate_gives_its_errors(finished, data):
+    out, _ = finished
+    arguments = (
+        "finetune",
+        data / "waters.extxyz",
+        "-c",
+        data / "quick.yaml",
+        "--test",
+        data / "others.extxyz",
+        "-o",
+        out,
+    )
+    assert "finished; nothing to do" in jaxft_command(*arguments).stdout
+    done = jaxft_command("evaluate", out / "model", data / "others.extxyz", "-o", data / "judged")
+    assert done.returncode == 0, done.stderr
+    judged = json.loads((data / "judged" / "evaluation.json").read_text())
+    after = json.loads((out / "evaluation.json").read_text())["sets"]["test"]["after"]
+    assert judged["forces_mev"] == pytest.approx(after["forces_mev"], rel=1e-4)
+
+
+def test_hartree_is_named_before_anything_is_written(data, tmp_path):
+    frames = waters(6)
+    for atoms in frames:
+        atoms.info["dft_energy"] /= 27.211386
+        atoms.arrays["dft_forces"] /= 51.422067
+    write(tmp_path / "hartree.extxyz", frames, format="extxyz")
+    done = jaxft_command("finetune", tmp_path / "hartree.extxyz")
+    assert done.returncode == 2
+    assert "the forces of the labels look like Hartree/Bohr" in done.stderr
+    assert not (tmp_path / "hartree-finetuned").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("finetune: {updats: 5}", "did you mean 'updates'"),
+        ("finetune: {method: frozen, frozen: [readuot]}", "did you mean 'readout'"),
+        ("finetune: {patience: 3}", "needs validation structures"),
+        ("replay: {source: file}", "belong together"),
+        ("committee: {bootstrap: true}", "2 or more"),
+        ("finetune: {reference_energies: isolated}", "no energy of H, O"),
+    ],
+)
+def test_bad_settings_are_one_line(data, tmp_path, text, words):
+    (tmp_path / "bad.yaml").write_text(text + "\n")
+    done = jaxft_command("finetune", data / "waters.extxyz", "-c", tmp_path / "bad.yaml", "-o", tmp_path / "out")
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

@@ -1,0 +1,114 @@
+"""``jaxft sweep``: a small real sweep, killed and continued, vectorized, pruned, refused."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+from ase.io import write
+from test_finetune_command import jaxft_command, waters
+
+SWEEP = """
+data: {path: waters.extxyz}
+finetune: {updates: 20, batch_size: 4, validate_every: 10}
+validation: {share: 0.25}
+sweep:
+  trials: 4
+  settings:
+    finetune.learning_rate: {low: 1.0e-5, high: 1.0e-2, log: true}
+    finetune.ema_decay: {choices: [0.0, 0.9]}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write(tmp_path / "waters.extxyz", waters(12), format="extxyz")
+    return tmp_path
+
+
+def written(folder, text=SWEEP):
+    path = folder / "sweep.yaml"
+    path.write_text(text)
+    return path
+
+
+def rows(folder):
+    return list(csv.DictReader((folder / "out" / "trials.csv").read_text().splitlines()))
+
+
+def test_a_sweep_that_is_killed_goes_on_and_its_winner_can_be_used(folder):
+    config = written(folder)
+    command = [sys.executable, "-m", "jaxft", "sweep", str(config), "-o", str(folder / "out")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    journal = folder / "out" / "journal.log"
+    began = time.monotonic()
+    while time.monotonic() - began < 120 and (not journal.exists() or journal.read_text().count('"trial_id":1') < 1):
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    done = jaxft_command("sweep", config, "-o", folder / "out")
+    assert done.returncode == 0, done.stderr
+    found = rows(folder)
+    assert len(found) == 4
+    assert {row["state"] for row in found} == {"complete"}
+    values = [float(row["value"]) for row in found]
+    assert values == sorted(values)
+    best = yaml.safe_load((folder / "out" / "best.yaml").read_text())
+    assert best["finetune"]["learning_rate"] == float(found[0]["finetune.learning_rate"])
+    assert (folder / "out" / "figures" / "importance.png").stat().st_size > 5_000
+    again = jaxft_command("sweep", config, "-o", folder / "out")
+    assert again.returncode == 0
+    assert len(rows(folder)) == 4
+    used = jaxft_command(
+        "finetune", folder / "waters.extxyz", "-c", folder / "out" / "best.yaml", "-o", folder / "tuned"
+    )
+    assert used.returncode == 0, used.stderr
+    errors = json.loads((folder / "tuned" / "evaluation.json").read_text())["sets"]["validation"]["after"]
+    assert errors["forces_mev"]["rmse"] == pytest.approx(values[0], rel=1e-3)
+
+
+def test_a_population_trains_as_one_program(folder):
+    text = SWEEP.replace("trials: 4", "trials: 6\n  vectorized: true\n  population: 3")
+    done = jaxft_command("sweep", written(folder, text), "-o", folder / "out")
+    assert done.returncode == 0, done.stderr
+    found = rows(folder)
+    assert len(found) == 6
+    assert len({row["value"] for row in found}) == 6
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            ("finetune.ema_decay: {choices: [0.0, 0.9]}", "finetune.ema_deacy: {choices: [0.0]}"),
+            "did you mean 'ema_decay'",
+        ),
+        (
+            ("finetune.ema_decay: {choices: [0.0, 0.9]}", "finetun.ema: {choices: [0.0]}"),
+            "there is no section 'finetun'",
+        ),
+        (("{choices: [0.0, 0.9]}", "{low: 0.5}"), "expected low and high, or choices"),
+        (("low: 1.0e-5", "low: -1.0"), "low > 0 where log is set"),
+        (("trials: 4", "trials: 4\n  objective: force"), "did you mean 'forces'"),
+        (("share: 0.25", "share: 0.0"), "set validation.share above 0"),
+        (("trials: 4", "trials: 4\n  vectorized: true\n  prune: true"), "leave one out"),
+        (
+            ("finetune.ema_decay: {choices: [0.0, 0.9]}", "finetune.batch_size: {low: 1, high: 4}\n  vectorized: true"),
+            "finetune.batch_size is compiled in",
+        ),
+        (
+            ("finetune.ema_decay: {choices: [0.0, 0.9]}", "finetune.weights.forces: {choices: [1.0]}\n  prune: true"),
+            "finetune.weights.forces changes what they mean",
+        ),
+    ],
+)
+def test_bad_sweeps_are_one_line(folder, change, words):
+    done = jaxft_command("sweep", written(folder, SWEEP.replace(*change)), "-o", folder / "out")
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

@@ -1,0 +1,64 @@
+"""Setting structures aside."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from jaxft.errors import InputError
+from jaxft.finetune.validation import ValidationSettings, split_validation
+from jaxft.structures.dataset import LabelledStructure
+
+
+def labelled(formula, **info):
+    atoms = Atoms(formula, positions=np.arange(3 * len(Atoms(formula))).reshape(-1, 3), info=info)
+    return LabelledStructure(atoms, 0.0, np.zeros((len(atoms), 3)), None)
+
+
+TWO_RUNS = [labelled("OH", run="a") for _ in range(20)] + [labelled("OHH", run="b") for _ in range(10)]
+
+
+@pytest.mark.parametrize("key", [None, "run"])
+def test_the_end_of_each_trajectory_is_set_aside(key):
+    train, aside = split_validation(TWO_RUNS, ValidationSettings(0.2, "trajectory", key), seed=0)
+    assert aside == [16, 17, 18, 19, 28, 29]
+    assert sorted(train + aside) == list(range(30))
+
+
+def test_groups_stay_whole():
+    groups = [labelled("OH", mol=str(k // 3)) for k in range(30)]
+    train, aside = split_validation(groups, ValidationSettings(0.2, "key", "mol"), seed=1)
+    assert len(aside) == 6
+    assert {k // 3 for k in aside}.isdisjoint({k // 3 for k in train})
+    assert split_validation(groups, ValidationSettings(0.2, "key", "mol"), seed=2)[1] != aside
+
+
+def test_random_frames_follow_the_seed():
+    way = ValidationSettings(0.1, "random")
+    assert split_validation(TWO_RUNS, way, 3) == split_validation(TWO_RUNS, way, 3)
+    assert len(split_validation(TWO_RUNS, way, 3)[1]) == 3
+
+
+def test_nothing_is_set_aside_unless_asked():
+    assert split_validation(TWO_RUNS, ValidationSettings(), 0) == (list(range(30)), [])
+
+
+def test_short_trajectories_still_give_one():
+    each = [labelled(formula) for formula in ("OH", "OHH", "OOH")]
+    assert len(split_validation(each, ValidationSettings(0.1), 0)[1]) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "settings", "words"),
+    [
+        (TWO_RUNS[:1], {"share": 0.5}, "leaves 0 to train on"),
+        (TWO_RUNS[:20], {"share": 0.5, "by": "key", "key": "run"}, "in 1 groups leaves 20 to train on and 0 aside"),
+        (TWO_RUNS, {"share": 0.5, "by": "key", "key": "runs"}, "did you mean 'run'"),
+        (TWO_RUNS, {"share": 0.5, "by": "key"}, "needs validation.key"),
+        (TWO_RUNS, {"share": 1.0}, "expected 0 to below 1"),
+        (TWO_RUNS, {"share": 0.1, "by": "rnadom"}, "did you mean 'random'"),
+        (TWO_RUNS, {"share": 0.1, "by": "random", "key": "run"}, "leave it out"),
+    ],
+)
+def test_bad_splits_are_explained(data, settings, words):
+    with pytest.raises(InputError, match=words):
+        split_validation(data, ValidationSettings(**settings), 0)
