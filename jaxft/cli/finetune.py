@@ -53,7 +53,7 @@ def finetune(
         return
     with TerminalProgress(console, root / "log.txt") as progress:
         outcome = run_finetuning(settings, root, progress)
-    console.print(errors_table({"before": outcome.before, "after": outcome.after}))
+    print_errors(console, {"before": outcome.before, "after": outcome.after})
     console.print(outcome.results[0].offset.describe())
     for suspicion in outcome.suspicions:
         console.print(f"note: {suspicion}", style="bold yellow")
@@ -95,7 +95,7 @@ def evaluate(
 
     evaluation = evaluate_potential(load(model, head=head), structures, precision)
     console = Console(soft_wrap=True, highlight=False)
-    console.print(errors_table({"": {data.name: evaluation.metrics}}))
+    print_errors(console, {"": {data.name: evaluation.metrics}})
     console.print(
         f"mean energy error {evaluation.metrics.energy_mean_mev:+.2f} meV/atom (a constant that forces don't feel)"
     )
@@ -104,41 +104,47 @@ def evaluate(
         console.print(f"errors and figures: {output}")
 
 
-def errors_table(stages: Mapping[str, Mapping[str, "Metrics"]]) -> Table:
-    """One row for each set and stage; energies after their mean error was taken off, as RMSE / MAE."""
-    first = next(iter(stages.values()))
-    elements = sorted({element for metrics in first.values() for element in metrics.forces_by_element_mev})
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, title="RMSE / MAE", title_justify="left")
-    headings = [
-        "set",
-        "",
-        "n",
-        "energy\nmeV/atom",
-        "forces\nmeV/Å",
-        *(f"{e}\nmeV/Å" for e in elements),
-        "stress\nmeV/Å³",
-    ]
-    for heading in headings:
+def print_errors(console: Console, stages: Mapping[str, Mapping[str, "Metrics"]]) -> None:
+    """Two tables, a row for each set and stage: energies (after their mean error was taken off), forces, stress; forces by element.
+
+    Elements that only replay structures have are left to the JSON file: there may be ninety.
+    """
+    rows = [(name, stage, sets[name]) for name in next(iter(stages.values())) for stage, sets in stages.items()]
+    whole = _table(
+        "n", *(f"{what}\n{kind}" for what in ("energy\nmeV/atom", "forces\nmeV/Å", "stress\nmeV/Å³") for kind in KINDS)
+    )
+    for name, stage, m in rows:
+        errors = (m.energy_centered_mev, m.forces_mev, m.stress_mev)
+        numbers = [_number(e, kind) for e in errors for kind in KINDS]
+        whole.add_row(name, stage, str(m.n_structures), *numbers)
+    console.print(whole)
+    labelled = [row for row in rows if row[0] != "replay"]
+    elements = sorted({element for *_, m in labelled for element in m.forces_by_element_mev})
+    if len(elements) > 1:
+        by_element = _table(*(f"{element}\nRMSE, MAE" for element in elements))
+        for name, stage, m in labelled:
+            found = [m.forces_by_element_mev.get(element) for element in elements]
+            by_element.add_row(name, stage, *(f"{_number(e, 'RMSE')}, {_number(e, 'MAE')}" for e in found))
+        console.print("forces by element, meV/Å")
+        console.print(by_element)
+
+
+KINDS = ("RMSE", "MAE")
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for heading in ("set", "", *headings):
         left = heading in ("set", "")
         table.add_column(heading, justify="left" if left else "right", vertical="bottom", no_wrap=True)
-    for name in first:
-        for stage, sets in stages.items():
-            m = sets[name]
-            by_element = [_pair(m.forces_by_element_mev.get(element)) for element in elements]
-            table.add_row(
-                name,
-                stage,
-                str(m.n_structures),
-                _pair(m.energy_centered_mev),
-                _pair(m.forces_mev),
-                *by_element,
-                _pair(m.stress_mev),
-            )
     return table
 
 
-def _pair(errors: "Errors | None") -> str:
-    return "–" if errors is None else f"{errors.rmse:.3g} / {errors.mae:.3g}"
+def _number(errors: "Errors | None", kind: str) -> str:
+    if errors is None:
+        return "–"
+    value = errors.rmse if kind == "RMSE" else errors.mae
+    return f"{value:.0f}" if value >= 1000.0 else f"{value:.3g}"
 
 
 def _configuration(

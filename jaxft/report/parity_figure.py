@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jaxft.finetune.metrics import Metrics
 from jaxft.finetune.predict_set import SetPrediction
 from jaxft.report.style import WIDTH, house_style
 from jaxft.structures.dataset import LabelledStructure
@@ -14,40 +15,53 @@ COLOURS = {"train": "#0072b2", "validation": "#e69f00", "test": "#d55e00"}
 MOST_POINTS = 20_000
 
 
-def parity_figure(sets: Mapping[str, tuple[SetPrediction, Sequence[LabelledStructure]]]) -> Figure:
+Sets = Mapping[str, tuple[SetPrediction, Sequence[LabelledStructure], Metrics]]
+"""Of each set: what was predicted, the labels, and the errors."""
+
+
+def parity_figure(sets: Sets) -> Figure:
     """Energy per atom, from the mean of each composition's labels, and force components; perfect agreement is the diagonal.
 
-    The energies of a composition count from the mean label of all sets, so that compositions share one axis.
+    The energies of a composition count from the mean label of it in all sets, so that compositions share one axis.
     """
     means = _means(sets)
     with house_style():
         figure = Figure(figsize=(WIDTH, 3.5))
         energies, forces = figure.subplots(1, 2)
-        for name, (said, data) in sets.items():
+        for name, (said, data, errors) in sets.items():
             sizes = np.array([len(d.atoms) for d in data])
             origin = np.array([means[d.atoms.get_chemical_formula()] for d in data])
             labels = 1e3 * (np.array([float(d.energy) for d in data]) - origin) / sizes
             _points(energies, name, labels, 1e3 * (said.energies - origin) / sizes, 8.0)
+            _tell(
+                energies,
+                name,
+                f"RMSE {errors.energy_mev.rmse:.3g}, about its mean {errors.energy_centered_mev.rmse:.3g}",
+            )
             flat = [np.concatenate([np.ravel(f) for f in arrays]) for arrays in ([d.forces for d in data], said.forces)]
             step = max(1, len(flat[0]) // MOST_POINTS)
             _points(forces, name, flat[0][::step], flat[1][::step], 3.0)
-        _finish(energies, "energy per atom, from the mean of its composition", "meV/atom")
+            _tell(forces, name, f"RMSE {errors.forces_mev.rmse:.3g} meV/Å")
+        _finish(energies, "relative energy per atom", "meV/atom")
         _finish(forces, "force components", "eV/Å")
         energies.legend(loc="upper left", markerscale=1.5)
     return figure
 
 
 def _points(ax: Axes, name: str, labels: np.ndarray, said: np.ndarray, size: float) -> None:
-    rmse = float(np.sqrt(np.mean((said - labels) ** 2)))
-    colour = COLOURS.get(name, "#009e73")
-    ax.scatter(labels, said, s=size, linewidths=0, color=colour, alpha=0.6, label=f"{name} ({len(labels)})", zorder=2)
-    ax.annotate(
-        f"{name}: RMSE {rmse:.3g}",
-        (0.97, 0.04 + 0.07 * len(ax.texts)),
-        xycoords="axes fraction",
-        ha="right",
-        color=colour,
+    ax.scatter(
+        labels, said, s=size, linewidths=0, color=_colour(name), alpha=0.6, label=f"{name} ({len(labels)})", zorder=2
     )
+
+
+def _tell(ax: Axes, name: str, text: str) -> None:
+    """A line of text in the lower right corner, above those that are there."""
+    height = 0.04 + 0.07 * len(ax.texts)
+    ax.annotate(text, (0.97, height), xycoords="axes fraction", ha="right", color=_colour(name))
+
+
+def _colour(name: str) -> str:
+    return COLOURS.get(name, "#009e73")
 
 
 def _finish(ax: Axes, title: str, unit: str) -> None:
@@ -63,9 +77,9 @@ def _finish(ax: Axes, title: str, unit: str) -> None:
     )
 
 
-def _means(sets: Mapping[str, tuple[SetPrediction, Sequence[LabelledStructure]]]) -> dict[str, float]:
+def _means(sets: Sets) -> dict[str, float]:
     energies: dict[str, list[float]] = {}
-    for _, data in sets.values():
+    for _, data, _ in sets.values():
         for item in data:
             energies.setdefault(item.atoms.get_chemical_formula(), []).append(float(item.energy))
     return {formula: float(np.mean(values)) for formula, values in energies.items()}

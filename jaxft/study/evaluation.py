@@ -37,5 +37,5 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     """evaluation.json and parity.png."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "evaluation.json", FORMAT, VERSION, evaluation.metrics.to_json())
-    figure = parity_figure({"test": (evaluation.prediction, evaluation.data)})
+    figure = parity_figure({"test": (evaluation.prediction, evaluation.data, evaluation.metrics)})
     (folder / "parity.png").write_bytes(png(figure))

@@ -218,8 +218,9 @@ def _evaluate(
     before, after, pairs = {}, {}, {}
     for name, data in labelled.sets.items():
         before[name] = errors_of(_said([shifted], data, settings.precision), data)
-        pairs[name] = (_said([r.potential for r in kept], data, settings.precision), data)
-        after[name] = errors_of(*pairs[name])
+        said = _said([r.potential for r in kept], data, settings.precision)
+        after[name] = errors_of(said, data)
+        pairs[name] = (said, data, after[name])
     if replay:
         # what the base says is right here by definition, at its own reference energies
         own = [replace(r.potential, reference_energies=base.reference_energies) for r in kept]

@@ -54,7 +54,7 @@ def sample(ensemble, temperature, picoseconds, *, pressure_gpa=None, n_replicas=
     return tuple(np.asarray(a, dtype=np.float64).T.ravel() for a in (frames.energy, frames.kinetic, volumes))
 
 
-def data(ensemble, temperature, potential, kinetic, volume, pressure_gpa=0.0):
+def data(ensemble, temperature, potential, kinetic, volume, pressure_gpa=0.0, n_atoms=32):
     """The same for physical_validation, in its units (kJ/mol, nm, bar, ps)."""
     kj, bar = 96.4853329, 10000.0 * pressure_gpa
     name = "NPT" if ensemble.startswith("npt") else "NVT"
@@ -76,13 +76,16 @@ def data(ensemble, temperature, potential, kinetic, volume, pressure_gpa=0.0):
         ),
         ensemble=pv.data.EnsembleData(
             name,
-            natoms=32,
+            natoms=n_atoms,
             temperature=temperature,
             volume=volume[0] * 1e-3 if name == "NVT" else None,
             pressure=bar if name == "NPT" else None,
         ),
         system=pv.data.SystemData(
-            natoms=32, nconstraints=0, ndof_reduction_tra=96 - degrees_of_freedom(ensemble, 32), ndof_reduction_rot=0
+            natoms=n_atoms,
+            nconstraints=0,
+            ndof_reduction_tra=3 * n_atoms - degrees_of_freedom(ensemble, n_atoms),
+            ndof_reduction_rot=0,
         ),
         observables=pv.data.ObservableData(
             potential_energy=potential * kj,
@@ -173,3 +176,19 @@ def test_kinetic_energies_of_the_study_box_are_canonical(settled_box):
     record("cobalt-mini nvt-csvr", kinetic_mean_sigmas=sigmas, kinetic_width_ratio=twice.var() / (2.0 * n_dof))
     assert abs(sigmas) < 3.5
     assert 0.75 < twice.var() / (2.0 * n_dof) < 1.3
+
+
+def test_two_temperatures_of_the_study_box_are_related_as_they_must(settled_box):
+    potential, box = settled_box
+    found = []
+    for temperature in (350.0, 385.0):
+        settings = MDSettings("nvt-csvr", temperature, 0.5, thermostat_time_fs=50.0, frame_every=200)
+        simulation = start(potential, [box] * 3, settings, jax.random.key(int(temperature)))
+        simulation, _ = advance(simulation, 50)
+        simulation, frames = advance(simulation, 200)
+        assert not simulation.status.any()
+        series = (np.asarray(a, dtype=np.float64).T.ravel() for a in (frames.energy, frames.kinetic))
+        found.append(data("nvt-csvr", temperature, *series, np.array([box.get_volume()]), n_atoms=len(box)))
+    (slope,) = pv.ensemble.check(*found, verbosity=0)
+    record("cobalt-mini nvt-csvr, 350 and 385 K", temperature_slope_sigmas=slope)
+    assert slope < 3.0

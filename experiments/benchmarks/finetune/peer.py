@@ -18,28 +18,40 @@ os.environ["WANDB_MODE"] = "disabled"
 import nequix.train as peer
 import numpy as np
 import yaml
+from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.db import connect
 from ase.io import read
+from nequix.data import Dataset, atomic_numbers_to_indices, preprocess_graph
+
+
+class InMemory(Dataset):
+    """The structures of a file as graphs, as its own dataset of a database gives them (its library fails in forked workers)."""
+
+    def __init__(self, file_path, atomic_numbers, cutoff=5.0, backend="jax"):
+        super().__init__(backend=backend)
+        self.atomic_indices = indices = atomic_numbers_to_indices(atomic_numbers)
+        self.graphs = []
+        for atoms in read(file_path, index=":"):
+            energy, forces = atoms.info["REF_energy"], atoms.arrays["REF_forces"]
+            bare = Atoms(atoms.numbers, atoms.positions, cell=[50.0] * 3, pbc=True)
+            bare.calc = SinglePointCalculator(bare, energy=energy, forces=forces, stress=np.zeros(6))
+            self.graphs.append(preprocess_graph(bare, indices, cutoff, True))
+
+    def __len__(self):
+        return len(self.graphs)
+
+    def _get_graph_dict(self, idx):
+        return self.graphs[idx]
 
 
 def main(train, weights, epochs, seed, out, config):
-    """Write the data as nequix wants it, train, note the seconds of each epoch."""
+    """Train with its own program, note the seconds of each epoch."""
     folder = Path(tempfile.mkdtemp())
-    frames = read(train, index=":")
-    with connect(str(folder / "train.aselmdb"), type="aselmdb", append=False) as db:
-        for atoms in frames:
-            energy, forces = atoms.info["REF_energy"], atoms.arrays["REF_forces"]
-            bare = atoms.copy()
-            bare.info, bare.arrays = {}, {k: bare.arrays[k] for k in ("numbers", "positions")}
-            bare.set_cell([50.0] * 3)
-            bare.pbc = True
-            bare.calc = SinglePointCalculator(bare, energy=energy, forces=forces, stress=np.zeros(6))
-            db.write(bare)
+    peer.AseDBDataset = InMemory
     settings = {
         **json.loads(Path(config).read_text()),
-        "train_path": str(folder / "train.aselmdb"),
-        "valid_path": str(folder / "train.aselmdb"),
+        "train_path": train,
+        "valid_path": train,
         "finetune_from": weights,
         "n_epochs": epochs,
         "state_path": str(folder / "state.pkl"),
@@ -54,14 +66,12 @@ def main(train, weights, epochs, seed, out, config):
 
     peer.DataLoader = seeded
     kept = {}
-    write_state = peer.save_training_state
 
     def keep(path, model, ema_model, optim, opt_state, step, epoch, *rest, **more):
         kept.setdefault("ends", []).append(time.perf_counter())
         kept["model"] = ema_model
 
     peer.save_training_state = keep
-    del write_state
     began = time.perf_counter()
     peer.train(str(path))
     import jax
