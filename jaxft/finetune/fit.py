@@ -16,9 +16,10 @@ from jaxft.finetune.batches import batch_plan
 from jaxft.finetune.check_labels import check_labels
 from jaxft.finetune.fingerprint import hash_labels, hash_potential
 from jaxft.finetune.offset import CompositionOffset
-from jaxft.finetune.references import offset_for
+from jaxft.finetune.references import check_references, offset_for
 from jaxft.finetune.result import FitResult, result_of
 from jaxft.finetune.settings import FinetuneSettings
+from jaxft.finetune.trainable import trainable_of, tree_to_train
 from jaxft.finetune.training import Advance, Training, train
 from jaxft.finetune.training_set import build_training_set
 from jaxft.potential.potential import Potential, cast_parameters
@@ -104,13 +105,9 @@ def fit_members(
     The rest as for ``fit``. Raises InputError where members differ in a setting that is compiled in.
     """
     base = parent if base is None else base
-    if base.network != parent.network or base.atomic_numbers != parent.atomic_numbers:
-        raise InputError("base and parent are different networks; expected the parent to be a fine-tune of the base")
-    common = _common(settings)
+    check_fit(parent, data, settings, base=base, extras=extras)
+    common = settings[0]
     stress = any(one.weights.stress > 0.0 for one in settings)
-    for labelled in (data, *(other for other in (extras.validation, extras.replay) if other)):
-        check_labels(labelled, base.atomic_numbers, need_stress=stress)
-    _check_extras(extras, data, common)
     offset = offset_for(
         common.reference_energies,
         base,
@@ -146,11 +143,31 @@ def fit_members(
     ]
 
 
+def check_fit(
+    parent: Potential,
+    data: Sequence[LabelledStructure],
+    settings: Sequence[FinetuneSettings],
+    *,
+    base: Potential,
+    extras: Extras = Extras(),
+) -> None:
+    """Everything that can be known to be wrong with a fit before any work is done: raises InputError."""
+    if base.network != parent.network or base.atomic_numbers != parent.atomic_numbers:
+        raise InputError("base and parent are different networks; expected the parent to be a fine-tune of the base")
+    _check_common(settings)
+    stress = any(one.weights.stress > 0.0 for one in settings)
+    for labelled in (data, *(other for other in (extras.validation, extras.replay) if other)):
+        check_labels(labelled, base.atomic_numbers, need_stress=stress)
+    _check_extras(extras, data, settings[0])
+    check_references(settings[0].reference_energies, data, extras.isolated)
+    tree_to_train(parent.params, trainable_of(settings[0]), settings[0].seed)
+
+
 TRACED = ("learning_rate", "weights", "huber_delta", "warmup_fraction", "weight_decay", "gradient_clip", "ema_decay")
 """Settings that members of one program may differ in, beside the seed."""
 
 
-def _common(settings: Sequence[FinetuneSettings]) -> FinetuneSettings:
+def _check_common(settings: Sequence[FinetuneSettings]) -> None:
     if not settings:
         raise InputError("there is nothing to train: expected the settings of at least one member")
     first = {**asdict(settings[0]), "replay_weight": None}
@@ -162,7 +179,6 @@ def _common(settings: Sequence[FinetuneSettings]) -> FinetuneSettings:
                     f"members that train side by side differ in finetune.{name} ({first[name]!r} and {other[name]!r}), which is "
                     f"compiled in; only {', '.join(TRACED)}, replay_weight and seed may differ"
                 )
-    return settings[0]
 
 
 def _check_extras(extras: Extras, data: Sequence[LabelledStructure], settings: FinetuneSettings) -> None:

@@ -36,6 +36,7 @@ def offset_for(
 
     Raises InputError where an element of the data has no energy.
     """
+    check_references(references, data, isolated)
     structures = [item.atoms for item in data]
     present = sorted({int(z) for atoms in structures for z in atoms.numbers})
     if references == "refit":
@@ -44,18 +45,27 @@ def offset_for(
     if references == "keep":
         return _fixed(present, dict.fromkeys(present, 0.0), len(data))
     if references == "isolated":
-        _require(present, isolated or {}, "isolated atoms (label one of each, or use reference_energies: refit)")
         alone = predict_set(base, [Atoms(chemical_symbols[z]) for z in present], dtype=dtype).energies
         # the base's total energy of an atom is its reference energy plus what its network says: the shift makes it the label
         return _fixed(present, {z: isolated[z] - e for z, e in zip(present, alone, strict=True)}, len(data))  # type: ignore[index]
     assert not isinstance(references, str), references
     given = {chemical_symbols.index(element): energy for element, energy in references.items()}
-    _require(present, given, "finetune.reference_energies")
     of_base = dict(zip(base.atomic_numbers, np.asarray(base.reference_energies, np.float64), strict=True))
     return _fixed(present, {z: given[z] - of_base[z] for z in present}, len(data))
 
 
-def _require(present: Sequence[int], known: Mapping[int, float], where: str) -> None:
+def check_references(
+    references: str | Mapping[str, float], data: Sequence[LabelledStructure], isolated: Mapping[int, float] | None
+) -> None:
+    """Raise InputError where an element of the data has no energy among those that the settings ask for."""
+    if references in ("refit", "keep"):
+        return
+    if isinstance(references, str):
+        known, where = isolated or {}, "isolated atoms (label one of each, or use reference_energies: refit)"
+    else:
+        known = {chemical_symbols.index(element): energy for element, energy in references.items()}
+        where = "finetune.reference_energies"
+    present = sorted({int(z) for item in data for z in item.atoms.numbers})
     missing = [chemical_symbols[z] for z in present if z not in known]
     if missing:
         raise InputError(f"{where}: no energy of {', '.join(missing)}, which the labelled structures contain")

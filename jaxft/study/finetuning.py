@@ -18,7 +18,7 @@ from ase.data import chemical_symbols
 from jaxft.errors import InputError
 from jaxft.finetune.check_units import Suspicion, suspect_units
 from jaxft.finetune.fingerprint import hash_labels, hash_potential
-from jaxft.finetune.fit import Extras, fit_members
+from jaxft.finetune.fit import Extras, check_fit, fit_members
 from jaxft.finetune.metrics import Metrics, errors_of
 from jaxft.finetune.predict_set import SetPrediction, predict_set
 from jaxft.finetune.result import FitResult
@@ -112,6 +112,8 @@ def run_finetuning(settings: FinetuningSettings, root: Path, progress: Progress)
     bad = [s for s in suspicions if s.label != "stress"]
     if bad and not settings.trust_units:
         raise InputError(f"{settings.data.path}: {bad[0]} (--trust-units)")
+    members, extras = _members(settings), _extras(labelled)
+    check_fit(base, labelled.sets["train"], members, base=base, extras=extras)
     layout = Layout(root)
     with alone(layout):
         content = {"base": hash_potential(base), "labels": hash_labels(labelled.sets["train"])}
@@ -165,20 +167,13 @@ def _train(
     layout: Layout,
     progress: Progress,
 ) -> list[FitResult]:
-    seeds = range(settings.finetune.seed, settings.finetune.seed + settings.members)
-    members = [replace(settings.finetune, seed=seed) for seed in seeds]
     with progress.task("fine-tune", settings.finetune.updates, "updates") as task:
         results = fit_members(
             base,
             labelled.sets["train"],
-            members,
+            _members(settings),
             bootstrap=settings.bootstrap,
-            extras=Extras(
-                weights=labelled.weights,
-                validation=labelled.sets.get("validation", ()),
-                replay=replay,
-                isolated=labelled.isolated,
-            ),
+            extras=replace(_extras(labelled), replay=replay),
             dtype=settings.precision,
             checkpoint=layout.checkpoint("fit"),
             on_progress=lambda now: task.update(now.update, f"loss {now.loss:.4g}"),
@@ -191,6 +186,15 @@ def _train(
     for failure in failed:
         progress.say(f"a member of the committee stopped: {failure.reason}")
     return results
+
+
+def _members(settings: FinetuningSettings) -> list[FinetuneSettings]:
+    seeds = range(settings.finetune.seed, settings.finetune.seed + settings.members)
+    return [replace(settings.finetune, seed=seed) for seed in seeds]
+
+
+def _extras(labelled: Labelled) -> Extras:
+    return Extras(weights=labelled.weights, validation=labelled.sets.get("validation", ()), isolated=labelled.isolated)
 
 
 def model_folders(root: Path, members: int) -> list[Path]:

@@ -14,6 +14,7 @@ from jaxft.analysis.model_test import ModelTest
 from jaxft.analysis.residuals import residuals_record, write_residuals
 from jaxft.errors import InputError
 from jaxft.finetune.fingerprint import hash_potential
+from jaxft.finetune.trainable import trainable_of, tree_to_train
 from jaxft.jobs.settings import open_executor
 from jaxft.labels.reference import check_reference
 from jaxft.labels.store import open_store
@@ -56,6 +57,7 @@ def check(settings: StudySettings) -> Potential:
     base = load(settings.base, head=settings.head)
     box = packed_box(settings.system, settings.seed)
     species_of(box.numbers, base.atomic_numbers)
+    tree_to_train(base.params, trainable_of(settings.finetune), settings.seed)
     # on a cluster, what is installed here says nothing
     check_reference(settings.reference, box, here=settings.executor.kind != "parsl")
     return base

@@ -11,6 +11,8 @@ from ase import Atoms
 from ase.io import read, write
 
 import jaxft
+from jaxft.cli.finetune import finetune
+from jaxft.errors import InputError
 from jaxft.potential.evaluate import Evaluator
 
 
@@ -117,6 +119,7 @@ def test_hartree_is_named_before_anything_is_written(data, tmp_path):
     done = jaxft_command("finetune", tmp_path / "hartree.extxyz")
     assert done.returncode == 2
     assert "the forces of the labels look like Hartree/Bohr" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "hartree-finetuned").exists()
 
 
@@ -131,9 +134,8 @@ def test_hartree_is_named_before_anything_is_written(data, tmp_path):
         ("finetune: {reference_energies: isolated}", "no energy of H, O"),
     ],
 )
-def test_bad_settings_are_one_line(data, tmp_path, text, words):
+def test_bad_settings_are_named_before_anything_is_trained(data, tmp_path, text, words):
     (tmp_path / "bad.yaml").write_text(text + "\n")
-    done = jaxft_command("finetune", data / "waters.extxyz", "-c", tmp_path / "bad.yaml", "-o", tmp_path / "out")
-    assert done.returncode == 2, done.stderr
-    assert words in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    with pytest.raises(InputError, match=words):
+        finetune(data / "waters.extxyz", config=tmp_path / "bad.yaml", output=tmp_path / "out")
+    assert not (tmp_path / "out").exists()

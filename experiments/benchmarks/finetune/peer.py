@@ -62,7 +62,7 @@ def main(train, weights, epochs, seed, out, config):
     loader = peer.DataLoader
 
     def seeded(*arguments, **options):
-        return loader(*arguments, **{**options, "seed": seed, "num_workers": 2})
+        return loader(*arguments, **{**options, "seed": seed, "num_workers": 1})
 
     peer.DataLoader = seeded
     kept = {}
