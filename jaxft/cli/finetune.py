@@ -57,7 +57,15 @@ def finetune(
     console.print(outcome.results[0].offset.describe())
     for suspicion in outcome.suspicions:
         console.print(f"note: {suspicion}", style="bold yellow")
-    console.print(f'potential: {folders[0]}   (in Python: jaxft.load("{folders[0]}").calculator())')
+    if outcome.unused_isolated:
+        names = ", ".join(outcome.unused_isolated)
+        console.print(
+            f"note: the file has isolated atoms of {names}; finetune.reference_energies: isolated would make them right"
+        )
+    if settings.members > 1:
+        console.print(f'committee: {root}   (in Python: jaxft.load_committee("{root}")(atoms))')
+    else:
+        console.print(f'potential: {folders[0]}   (in Python: jaxft.load("{folders[0]}").calculator())')
     if any(result.failure is not None for result in outcome.results):
         raise typer.Exit(SOME_FAILED)
 

@@ -7,8 +7,11 @@ import os
 import sys
 import tempfile
 import traceback
+import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -161,7 +164,11 @@ def models_info(
     typer.echo(f"elements    {' '.join(potential.elements)}")
     typer.echo(f"cutoff      {potential.cutoff:g} Å")
     typer.echo(f"heads       {', '.join(potential.heads)}")
+    from jaxft.finetune.trainable import parameter_names
+
+    parts = sorted({"/".join(path.split("/")[:2]) for path in parameter_names(potential.params)})
     typer.echo(f"parameters  {potential.n_parameters}")
+    typer.echo(f"parts       {' '.join(parts)}")
     typer.echo(f"provenance  {json.dumps(dict(potential.provenance), indent=1)}")
 
 
@@ -213,6 +220,7 @@ def prepare_jax(precision: str) -> None:
 def main() -> None:
     """Entry point: run a command, and turn what goes wrong into one line and an exit code."""
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    warnings.showwarning = partial(_show_warning, errors, warnings.showwarning)
     try:
         code = app(standalone_mode=False)
     except typer.Exit as stop:
@@ -235,6 +243,16 @@ def main() -> None:
     if code == INTERRUPTED:
         errors.print("interrupted; the same command goes on from here")
     sys.exit(code or 0)
+
+
+def _show_warning(
+    errors: Console, otherwise: Callable[..., None], message: Any, category: Any, filename: str, *rest: Any
+) -> None:
+    """A warning of ours is a note to the user, one line; those of libraries are shown as Python does."""
+    if category is UserWarning and Path(filename).is_relative_to(Path(__file__).parents[1]):
+        errors.print(f"note: {message}", markup=False)
+    else:
+        otherwise(message, category, filename, *rest)
 
 
 def _keep_traceback() -> str:

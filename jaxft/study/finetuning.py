@@ -93,13 +93,17 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a fine-tune gave: for each set the errors of the base (with its refitted offset) and of the result."""
+    """What a fine-tune gave: for each set the errors of the base (with its refitted offset) and of the result.
+
+    unused_isolated  elements whose isolated atoms the file has, but that the settings did not ask for
+    """
 
     before: Mapping[str, Metrics]
     after: Mapping[str, Metrics]
     results: Sequence[FitResult]
     models: Sequence[Path]
     suspicions: Sequence[Suspicion]
+    unused_isolated: Sequence[str]
 
 
 def run_finetuning(settings: FinetuningSettings, root: Path, progress: Progress) -> Outcome:
@@ -248,7 +252,9 @@ def _evaluate(
         path = root / "figures" / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png(figure))
-    return Outcome(before, after, results, [f for f in folders if f.exists()], suspicions)
+    unused = [] if settings.finetune.reference_energies == "isolated" else sorted(labelled.isolated)
+    models = [folder for folder in folders if folder.exists()]
+    return Outcome(before, after, results, models, suspicions, [chemical_symbols[z] for z in unused])
 
 
 def _said(potentials: Sequence[Potential], data: Sequence[LabelledStructure], dtype: str) -> SetPrediction:
