@@ -71,6 +71,28 @@ def test_what_is_conserved_fluctuates_with_the_square_of_the_timestep_and_does_n
     assert abs(fine[10:].mean() - fine[:10].mean()) < 5e-3
 
 
+@pytest.mark.parametrize("ensemble", ["nve", "nvt-csvr"])
+def test_translation_and_permutation_of_the_start_change_nothing_but_the_labels(ensemble):
+    begun = simulation(ensemble, timestep_fs=5.0)
+    order = np.random.default_rng(0).permutation(len(begun.template))
+    # two kinds of argon, so that an atom that lost its mass on the way would be seen
+    heavy = np.where(np.arange(len(order)) % 3 == 0, 80.0, 40.0)[:, None]
+    shift = np.array([1.7, -12.3, 0.4])
+
+    def state(position, momentum, mass):
+        dynamics = begun.replicas.dynamics.set(position=position[None], momentum=momentum[None], mass=mass[None])
+        return replace(begun, replicas=pytree.replace(begun.replicas, dynamics=dynamics))
+
+    x, p = (np.asarray(a[0]) for a in (begun.replicas.dynamics.position, begun.replicas.dynamics.momentum))
+    _, plain = advance(state(x, p, heavy), FRAMES)
+    _, moved = advance(state((x + shift)[order], p[order], heavy[order]), FRAMES)
+    assert np.abs(plain.positions[-1] - plain.positions[0]).max() > 0.1
+    travelled = [frames.positions[:, 0] - frames.positions[:1, 0] for frames in (plain, moved)]
+    np.testing.assert_allclose(travelled[1], travelled[0][:, order], rtol=0, atol=1e-7)
+    np.testing.assert_allclose(moved.momenta[:, 0], plain.momenta[:, 0][:, order], rtol=0, atol=1e-7)
+    np.testing.assert_allclose(moved.energy, plain.energy, rtol=0, atol=1e-8)
+
+
 @pytest.mark.parametrize("ensemble", CONSERVING)
 def test_total_momentum_stays_zero(trajectories, ensemble):
     _, frames = trajectories(ensemble)
