@@ -1,5 +1,6 @@
 """``jaxft md``: dynamics of one potential by stages, with progress, checkpoints and a summary at the end."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,11 +37,14 @@ def md(
 
     from jaxft.study.layout import Layout
     from jaxft.study.record import is_finished
-    from jaxft.study.simulate import simulate
+    from jaxft.study.simulate import any_stopped, simulate
 
-    console = Console(soft_wrap=True)
+    # what is no terminal has no width, and a table is cut off at the one that is assumed
+    console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 160)
     if is_finished(Layout(root), settings.configuration):
         console.print(f"{root} is finished; nothing to do. Its summary: {root / 'summary.json'}", highlight=False)
+        if any_stopped(root):
+            raise typer.Exit(SOME_STOPPED)
         return
     with TerminalProgress(console, root / "log.txt") as progress:
         summaries = simulate(settings, root, progress)

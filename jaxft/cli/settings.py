@@ -1,5 +1,6 @@
 """From the sections of a YAML to the frozen records of the rooms: the only place that composes all rooms' settings."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ def settings_from(configuration: Configuration, folder: Path) -> Any:
 
     c = configuration
     md = md_settings(c.md)
+    _check_volume_guard(c.md, [c.md.ensemble])
     return StudySettings(
         system=system_from(c.system, folder),
         base=path_or_name(c.base, folder),
@@ -78,8 +80,9 @@ def simulate_settings(configuration: MDConfiguration, folder: Path) -> "Simulate
     from jaxft.study.simulate import SimulateSettings
 
     c = configuration
-    md_settings(c.md)  # names an ensemble that there is not, and settings that are out of range
-    stages = []
+    # names an ensemble that there is not, and settings that are out of range; which settings are used depends on the stages
+    md_settings(c.md.model_copy(update=_unused_by(c.md.ensemble)))
+    stages: list[Stage] = []
     for section in c.stages:
         # "is None", not "or": a temperature of 0 is a mistake to be named, not a default to be filled in
         ensemble = c.md.ensemble if section.ensemble is None else section.ensemble
@@ -87,13 +90,19 @@ def simulate_settings(configuration: MDConfiguration, folder: Path) -> "Simulate
         given = temperature if isinstance(temperature, list) else [temperature]
         if not 1 <= len(given) <= 2:
             raise InputError(f"stage {section.name!r} has {len(given)} temperatures, expected one, or [from, to]")
-        unused = {name: None for name in DEFAULTS if ensemble in ENSEMBLES and name not in ENSEMBLES[ensemble].uses}
-        settings = md_settings(c.md.model_copy(update={"ensemble": ensemble, "temperature": given[-1], **unused}))
+        if stages and section.temperature is not None and ensemble == "nve":
+            raise InputError(
+                f"stage {section.name!r} has a temperature, but nve has no bath, and momenta come from the stage before it; "
+                "leave it out"
+            )
+        update = {"ensemble": ensemble, "temperature": given[-1], **_unused_by(ensemble)}
+        settings = md_settings(c.md.model_copy(update=update))
         stages.append(Stage(section.name, section.ps, settings, given[0] if len(given) == 2 else None))
     used = {name for stage in stages for name in ENSEMBLES[stage.settings.ensemble].uses}
     for name in DEFAULTS:
         if getattr(c.md, name) is not None and name not in used:
             raise InputError(f"md.{name} is {getattr(c.md, name)}, but no stage uses it; leave it out")
+    _check_volume_guard(c.md, [stage.settings.ensemble for stage in stages])
     return SimulateSettings(
         system=system_from(c.system, folder),
         potential=path_or_name(c.potential, folder),
@@ -107,6 +116,25 @@ def simulate_settings(configuration: MDConfiguration, folder: Path) -> "Simulate
         precision=c.precision,
         configuration=c.model_dump(mode="json"),
     )
+
+
+def _unused_by(ensemble: str) -> dict[str, None]:
+    """Settings that an ensemble does not use, emptied."""
+    from jaxft.md.ensembles import ENSEMBLES
+    from jaxft.md.settings import DEFAULTS
+
+    return {name: None for name in DEFAULTS if ensemble in ENSEMBLES and name not in ENSEMBLES[ensemble].uses}
+
+
+def _check_volume_guard(section: Dynamics, ensembles: Sequence[str]) -> None:
+    """A limit on the volume that was given needs a barostat somewhere."""
+    from jaxft.md.ensembles import ENSEMBLES
+
+    if "max_volume_change" in section.model_fields_set and not any(ENSEMBLES[name].moves_cell for name in ensembles):
+        raise InputError(
+            f"md.max_volume_change is {section.max_volume_change}, but the volume is constant under "
+            f"{', '.join(ensembles)}; leave it out"
+        )
 
 
 def md_settings(section: Dynamics) -> "MDSettings":

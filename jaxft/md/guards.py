@@ -12,6 +12,7 @@ import numpy as np
 from ase.data import covalent_radii
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxft.errors import InputError
 from jaxft.pytree import pytree
 
 
@@ -49,6 +50,17 @@ class GuardSettings:
     min_distance: float = 0.5
     max_bond_stretch: float | None = None
     max_volume_change: float = 2.0
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("max_temperature", self.max_temperature, 0.0),
+            ("min_distance", self.min_distance, None),
+            ("max_bond_stretch", self.max_bond_stretch, 0.0),
+            ("max_volume_change", self.max_volume_change, 1.0),
+        ):
+            if value is not None and not (value >= 0.0 if least is None else value > least):
+                expected = "0 or more" if least is None else f"more than {least:g}"
+                raise InputError(f"md.{name} is {value}, expected {expected}")
 
 
 @pytree

@@ -118,15 +118,19 @@ def start(
     settings: MDSettings,
     key: PRNGKeyArray,
     dtype: str = "float32",
+    momenta_at: float | None = None,
 ) -> Simulation:
     """Replicas at the given positions with fresh momenta; replica r draws from ``fold_in(key, r)``.
 
-    potential: one for all replicas, or one each (of one architecture), whose parameters are stacked and run in one program.
+    potential   one for all replicas, or one each (of one architecture), whose parameters are stacked and run in one program
+    momenta_at  K, where momenta are drawn at another temperature than that of the settings (heating)
+
     Raises InputError for unusable structures, elements that the potential lacks, constraints (dynamics would not heed
     them), structures that differ in composition, order of atoms, masses or periodicity, a barostat on a cell that is not
-    periodic, a single atom in an ensemble without centre-of-mass motion, and float64 where JAX has it off.
+    periodic, a single atom in an ensemble without centre-of-mass motion, positions that float32 can't resolve, and float64
+    where JAX has it off.
     """
-    _check(structures, settings)
+    _check(structures, settings, dtype)
     potentials = [potential] if isinstance(potential, Potential) else list(potential)
     params, stacked = _stack(potentials, len(structures), dtype, isinstance(potential, Potential))
     first, template = potentials[0], structures[0]
@@ -134,6 +138,7 @@ def start(
     n = len(structures)
     whole = np.stack([complete_cell(a.cell.array, a.pbc, a.positions, 4.0 * reach) for a in structures])
     kT = jnp.full(n, units.KELVIN * settings.temperature, dtype=dtype)
+    begin_at = kT if momenta_at is None else jnp.full(n, units.KELVIN * momenta_at, dtype=dtype)
     masses = jnp.asarray(template.get_masses(), dtype=dtype)
     positions = jnp.asarray(np.stack([a.positions for a in structures]), dtype=dtype)
     keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(n))
@@ -155,7 +160,7 @@ def start(
         ),
         bath=_bath(settings, kT, dtype),
         replicas=Replicas(
-            jax.vmap(begin, in_axes=(0, 0, None, 0, 0))(keys, positions, masses, cells, kT),
+            jax.vmap(begin, in_axes=(0, 0, None, 0, 0))(keys, positions, masses, cells, begin_at),
             jnp.zeros(n, dtype=dtype),
             jnp.zeros(n, dtype=jnp.int32),
             jnp.zeros(n, dtype=jnp.int32),
@@ -209,8 +214,7 @@ def in_ensemble(simulation: Simulation, settings: MDSettings) -> Simulation:
     The same ensemble goes on as it is. In another one, thermostat and barostat begin at rest, and where it conserves total
     momentum, what there is of it is removed and the temperature kept.
     """
-    if ENSEMBLES[settings.ensemble].moves_cell and not simulation.template.pbc.all():
-        raise InputError(f"{settings.ensemble} needs a cell that is periodic in all directions")
+    _check_ensemble(simulation.template, settings.ensemble)
     d = simulation.replicas.dynamics
     if settings.ensemble != simulation.settings.ensemble:
         d = d.set(
@@ -220,7 +224,9 @@ def in_ensemble(simulation: Simulation, settings: MDSettings) -> Simulation:
             strain_momentum=jnp.zeros_like(d.strain_momentum),
         )
         if ENSEMBLES[settings.ensemble].conserves_momentum:
-            d = d.set(momentum=jax.vmap(_at_rest)(d.momentum, d.mass))
+            # a replica that a guard stopped keeps its last good state
+            running = (simulation.replicas.status == 0)[:, None, None]
+            d = d.set(momentum=jnp.where(running, jax.vmap(_at_rest)(d.momentum, d.mass), d.momentum))
     dtype = str(d.position.dtype)
     kT = jnp.full_like(simulation.bath.kT, units.KELVIN * settings.temperature)
     limits = _limits(settings, np.asarray(d.cell, dtype=np.float64), dtype)
@@ -271,24 +277,36 @@ def to_atoms(template: Atoms, positions: Any, momenta: Any | None = None) -> Ato
     return atoms
 
 
-def _check(structures: Sequence[Atoms], settings: MDSettings) -> None:
+def _check_ensemble(template: Atoms, name: str) -> None:
+    """Whether these atoms can be in the ensemble."""
+    ensemble = ENSEMBLES[name]
+    if ensemble.moves_cell and not template.pbc.all():
+        raise InputError(f"{name} needs a cell that is periodic in all directions, got pbc {template.pbc.tolist()}")
+    if ensemble.conserves_momentum and len(template) < 2:
+        raise InputError(f"{name} keeps the centre of mass at rest, so one atom has nothing to do; use nvt-langevin")
+
+
+FARTHEST_FLOAT32 = 1000.0
+"""Å from the origin; there float32 resolves 6e-5 Å, a step of dynamics at 0.5 fs is some 1e-3 Å."""
+
+
+def _check(structures: Sequence[Atoms], settings: MDSettings, dtype: str) -> None:
     if not structures:
         raise InputError("a simulation needs at least one starting structure, got none")
-    template, ensemble = structures[0], ENSEMBLES[settings.ensemble]
-    if ensemble.moves_cell and not template.pbc.all():
-        raise InputError(
-            f"{settings.ensemble} needs a cell that is periodic in all directions, got pbc {template.pbc.tolist()}"
-        )
-    if ensemble.conserves_momentum and len(template) < 2:
-        raise InputError(
-            f"{settings.ensemble} keeps the centre of mass at rest, so one atom has nothing to do; use nvt-langevin"
-        )
+    template = structures[0]
+    _check_ensemble(template, settings.ensemble)
     for k, atoms in enumerate(structures):
         check_structure(atoms, f"starting structure {k}")
         if atoms.constraints:
             raise InputError(
                 f"starting structure {k} has constraints ({type(atoms.constraints[0]).__name__}), which dynamics would "
                 "not heed; remove them"
+            )
+        farthest = float(np.abs(atoms.positions).max(initial=0.0))
+        if dtype == "float32" and farthest > FARTHEST_FLOAT32:
+            raise InputError(
+                f"starting structure {k} has atoms {farthest:.3g} Å from the origin, too far for float32 to resolve a step; "
+                "move it to the origin, or use precision float64"
             )
         if not (
             np.array_equal(atoms.numbers, template.numbers)

@@ -3,6 +3,7 @@
 Boxes for sampling and boxes for tests come from different seeds and never meet: no test starts from a training frame.
 """
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -45,13 +46,22 @@ def read_structure(path: Path) -> Atoms:
         raise InputError(f"system.structure: {path} does not exist; expected a structure file that ASE reads")
     # ASE's readers raise anything at all, from StopIteration to RuntimeError; none of it is a bug of ours
     try:
-        atoms = read(path)
+        frames = read(path, index=":")
     except Exception as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise InputError(
             f"system.structure: {path} can't be read ({reason}); expected a file that ASE reads"
         ) from error
-    assert isinstance(atoms, Atoms)
+    frames = frames if isinstance(frames, list) else [frames]
+    if len(frames) != 1:
+        raise InputError(
+            f"system.structure: {path} holds {len(frames)} structures, expected one; write the one you mean to a file"
+        )
+    (atoms,) = frames
+    if atoms.has("momenta"):
+        warnings.warn(
+            f"{path} has momenta, which are not used: they are drawn at the temperature of the start", stacklevel=2
+        )
     if atoms.constraints:
         raise InputError(f"system.structure: {path} holds constraints, which dynamics here does not keep; remove them")
     check_structure(atoms, str(path))

@@ -73,8 +73,9 @@ def open_record(layout: Layout, configuration: Mapping[str, Any], seed: int, con
             )
         if body["sessions"][-1] != _session():
             write_json(layout.record, FORMAT, VERSION, {**body, "sessions": [*body["sessions"], _session()]})
+        if not (layout.root / "config.yaml").exists():
+            _write_configuration(layout, configuration)
         return
-    write_text(layout.root / "config.yaml", yaml.safe_dump(dict(configuration), sort_keys=False))
     write_json(
         layout.record,
         FORMAT,
@@ -87,6 +88,12 @@ def open_record(layout: Layout, configuration: Mapping[str, Any], seed: int, con
             "sessions": [_session()],
         },
     )
+    # after the record, which says whose folder it is: a kill between the two leaves one that the next call completes
+    _write_configuration(layout, configuration)
+
+
+def _write_configuration(layout: Layout, configuration: Mapping[str, Any]) -> None:
+    write_text(layout.root / "config.yaml", yaml.safe_dump(dict(configuration), sort_keys=False))
 
 
 def close_record(layout: Layout, compilations: Mapping[str, int] | None = None) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from jaxtyping import PRNGKeyArray
 
 from jaxft.errors import InputError
 from jaxft.finetune.fingerprint import hash_potential
@@ -21,13 +22,14 @@ from jaxft.md.block import COMPILATIONS
 from jaxft.md.devices import replicas_per_batch
 from jaxft.md.relax import relax
 from jaxft.md.run import Progress as BlockProgress
-from jaxft.md.simulation import Simulation, select, start
+from jaxft.md.simulation import Simulation, in_ensemble, select, start
 from jaxft.md.stages import Stage, run_stages
 from jaxft.md.summary import Summary, summarise
 from jaxft.md.trajectory import read_trajectory
 from jaxft.potential.load import load
 from jaxft.potential.potential import Potential
-from jaxft.records import write_json
+from jaxft.potential.zoo import sha256
+from jaxft.records import read_json, write_json
 from jaxft.structures.extxyz import read_frames
 from jaxft.structures.species import species_of
 from jaxft.study.bench import named_key
@@ -70,6 +72,12 @@ class SimulateSettings:
             raise InputError(f"stages must have different names, got {', '.join(names)}")
         if self.replicas < 1:
             raise InputError(f"replicas must be at least 1, got {self.replicas}")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed must be a whole number from 0 to {2**32 - 1}, got {self.seed}")
+        if self.precision not in ("float32", "float64"):
+            raise InputError(f"precision must be float32 or float64, got {self.precision!r}")
+        if not self.checkpoint_every_s >= 0.0:
+            raise InputError(f"checkpoint_every_s must be 0 or more, got {self.checkpoint_every_s}")
         per_batch = self.replicas_per_batch
         if not (per_batch is None or per_batch == "auto" or (isinstance(per_batch, int) and per_batch >= 1)):
             raise InputError(f"replicas_per_batch must be a number of replicas, auto or null, got {per_batch!r}")
@@ -82,13 +90,20 @@ Summaries = dict[str, list[Summary]]
 def simulate(settings: SimulateSettings, root: Path, progress: Progress) -> Summaries:
     """Run, or go on with, the simulations in ``root``. Raises InputError for what can be known to be wrong beforehand."""
     potential = load(settings.potential, head=settings.head)
-    species_of(packed_box(settings.system, settings.seed).numbers, potential.atomic_numbers)
+    box = packed_box(settings.system, settings.seed)
+    species_of(box.numbers, potential.atomic_numbers)
+    key = named_key(settings.seed, "md")
+    trial = _start(settings, potential, [box], key)
+    for stage in settings.stages[1:]:
+        trial = in_ensemble(trial, stage.settings)
+    content = {"potential": hash_potential(potential)}
+    if settings.system.structure is not None:
+        content["structure"] = sha256(settings.system.structure)
     layout = Layout(root)
     with alone(layout):
-        open_record(layout, settings.configuration, settings.seed, {"potential": hash_potential(potential)})
+        open_record(layout, settings.configuration, settings.seed, content)
         boxes = _boxes(settings, root, potential, progress)
-        key = named_key(settings.seed, "md")
-        whole = start(potential, boxes, settings.stages[0].settings, key, settings.precision)
+        whole = _start(settings, potential, boxes, key)
         for number, batch in enumerate(_batches(settings, whole)):
             _run_batch(settings, layout, whole, batch, number, progress)
         found = {
@@ -107,6 +122,18 @@ def simulate(settings: SimulateSettings, root: Path, progress: Progress) -> Summ
         )
         close_record(layout, {"blocks of dynamics": COMPILATIONS.total()})
     return found
+
+
+def any_stopped(root: Path) -> bool:
+    """Whether a guard stopped a replica of a finished run."""
+    stages = read_json(root / "summary.json", FORMAT, VERSION)["stages"]
+    return any(summary["stopped"] for of_stage in stages.values() for summary in of_stage)
+
+
+def _start(settings: SimulateSettings, potential: Potential, boxes: Sequence[Atoms], key: PRNGKeyArray) -> Simulation:
+    """The start of the first stage; where it heats, momenta are those of its first temperature."""
+    first = settings.stages[0]
+    return start(potential, boxes, first.settings, key, settings.precision, momenta_at=first.from_temperature)
 
 
 def _run_batch(

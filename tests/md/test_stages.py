@@ -1,15 +1,17 @@
 """Stages, heating, potentials side by side, and what a trajectory amounts to."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
 from lennard_jones import ample, argon, crystal
 
-from jaxft import units
+from jaxft import pytree, units
 from jaxft.errors import InputError
 from jaxft.md.block import COMPILATIONS
 from jaxft.md.settings import MDSettings
-from jaxft.md.simulation import advance, at_temperature, select, start
+from jaxft.md.simulation import advance, at_temperature, in_ensemble, select, start
 from jaxft.md.stages import Stage, run_stages
 from jaxft.md.summary import summarise
 from jaxft.md.trajectory import read_trajectory
@@ -70,6 +72,31 @@ def test_a_new_ensemble_starts_with_a_centre_of_mass_at_rest_and_the_same_temper
     assert abs(produce.temperatures[0] / hold.temperatures[-1] - 1.0) < 0.3
 
 
+def test_a_stage_that_heats_begins_with_the_momenta_of_its_first_temperature():
+    cold = start(argon(), [crystal(0)], HOT, jax.random.key(0), "float64", momenta_at=12.0)
+    warm = start(argon(), [crystal(0)], HOT, jax.random.key(0), "float64")
+    np.testing.assert_allclose(
+        cold.replicas.dynamics.momentum, np.sqrt(0.1) * warm.replicas.dynamics.momentum, rtol=1e-12
+    )
+    assert float(cold.bath.kT[0]) == float(warm.bath.kT[0])
+
+
+def test_a_stopped_replica_keeps_its_last_good_state_in_another_ensemble():
+    simulation = begun()
+    status = simulation.replicas.status.at[1].set(4)
+    stopped = replace(simulation, replicas=pytree.replace(simulation.replicas, status=status))
+    moved = in_ensemble(stopped, STAGES[2].settings).replicas.dynamics.momentum
+    np.testing.assert_array_equal(moved[1], simulation.replicas.dynamics.momentum[1])
+    assert np.abs(moved[0] - simulation.replicas.dynamics.momentum[0]).max() > 0.0
+
+
+def test_positions_that_float32_can_not_resolve_are_refused():
+    far = crystal(0)
+    far.positions += 8e5
+    with pytest.raises(InputError, match="too far for float32"):
+        start(argon(), [far], HOT, jax.random.key(0))
+
+
 def test_stages_that_are_finished_are_read_back(finished):
     folder, outcomes = finished
     before = COMPILATIONS.total()
@@ -96,7 +123,7 @@ def test_a_summary_says_what_a_trajectory_did(finished):
     [
         (lambda: Stage("a", 0.0, HOT), "positive length"),
         (lambda: Stage("a", 1.0, MDSettings("nve", 120.0), from_temperature=10.0), "nve has no bath"),
-        (lambda: Stage("a", 1.0, HOT, from_temperature=-1.0), "expected 0 K or more"),
+        (lambda: Stage("a", 1.0, HOT, from_temperature=-1.0), "expected more than 0 K"),
     ],
 )
 def test_stages_that_can_not_be_are_refused(stage, message):

@@ -93,7 +93,16 @@ def peer(out, python, train, epochs, seed, base, tests, offset):
         with Path(weights).open("rb") as file:
             header = json.loads(file.readline())
         keep = ("atomic_numbers", "hidden_irreps", "lmax", "cutoff", "n_layers", "radial_basis_size", "radial_mlp_size")
-        keep += ("radial_mlp_layers", "radial_polynomial_p", "mlp_init_scale", "index_weights", "layer_norm")
+        keep += (
+            "shift",
+            "scale",
+            "avg_n_neighbors",
+            "radial_mlp_layers",
+            "radial_polynomial_p",
+            "mlp_init_scale",
+            "index_weights",
+            "layer_norm",
+        )
         config.write_text(
             json.dumps(
                 {
