@@ -18,6 +18,11 @@ import numpy as np
 from jaxft.errors import InputError
 
 MAX_OPCODES = 1_000_000
+MAX_ATTRIBUTES = 1_000_000
+"""Attributes of all objects together: one dictionary may be given to many objects, and each copies it."""
+
+MAX_ENCODED = 1 << 16
+"""Characters of a text that the file turns into bytes (NumPy's scalars, of 8 bytes)."""
 
 STORAGES = {
     "torch.DoubleStorage": "<f8",
@@ -131,6 +136,7 @@ class _Interpreter:
         self.path = path
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
+        self.attributes = 0
 
     def run(self, data: bytes) -> Any:
         """The object that the pickle describes."""
@@ -142,7 +148,8 @@ class _Interpreter:
         except InputError:
             raise
         except (IndexError, KeyError, TypeError, ValueError, AttributeError, struct.error) as error:
-            raise InputError(f"{self.path}: its data.pkl is damaged ({error}); fetch the file again") from error
+            reason = shortened(str(error))
+            raise InputError(f"{self.path}: its data.pkl is damaged ({reason}); fetch the file again") from error
         raise InputError(f"{self.path}: its data.pkl ends early; fetch the file again")
 
     def _opcodes(self, data: bytes) -> Iterator[tuple[str, Any]]:
@@ -181,9 +188,14 @@ class _Interpreter:
             _members(stack[-1]).extend(items)
         elif opcode in ("SETITEM", "SETITEMS"):
             items = [stack.pop(-2), stack.pop()] if opcode == "SETITEM" else self._since_mark()
+            # no other kind of key occurs; hashing nested tuples could take for ever
+            if not all(isinstance(key, str | int) for key in items[::2]):
+                raise TypeError("a dictionary whose keys are neither names nor whole numbers")
             _entries(stack[-1]).update(zip(items[::2], items[1::2], strict=True))
         elif opcode in ("GLOBAL", "STACK_GLOBAL"):
             module, name = argument.split(" ", 1) if opcode == "GLOBAL" else (stack.pop(-2), stack.pop())
+            if not isinstance(module, str) or not isinstance(name, str):
+                raise TypeError("a name that is no text")
             stack.append(Name(self._allowed(f"{module}.{name}")))
         elif opcode in ("REDUCE", "NEWOBJ"):
             arguments = stack.pop()
@@ -192,11 +204,20 @@ class _Interpreter:
             stack.append(self._attribute(arguments) if looked_up else _made(callee, arguments))
         elif opcode == "BUILD":
             state = stack.pop()
+            self._count(state)
             _set_state(stack[-1], state)
         elif opcode == "BINPERSID":
             stack.append(_storage(stack.pop()))
         else:
             raise InputError(f"{self.path}: its data.pkl uses {opcode}, which torch does not write; refused")
+
+    def _count(self, state: Any) -> None:
+        parts = state if isinstance(state, tuple) else (state,)
+        self.attributes += sum(len(part) for part in parts[:2] if isinstance(part, dict))
+        if self.attributes > MAX_ATTRIBUTES:
+            raise InputError(
+                f"{self.path}: its objects have more than {MAX_ATTRIBUTES} attributes, which no model needs"
+            )
 
     def _since_mark(self) -> list[Any]:
         place = len(self.stack) - 1
@@ -219,14 +240,16 @@ class _Interpreter:
     def _attribute(self, arguments: Any) -> Name:
         """Functions of torch that are written in C come as getattr(torch._C._VariableFunctionsClass, name)."""
         owner, name = arguments
+        if not isinstance(owner, Name) or not isinstance(name, str):
+            raise TypeError("a look-up that is not of a name in a name")
         if owner != Name(TORCH_FUNCTIONS) or name not in ("abs", "relu", "sigmoid", "tanh"):
-            raise self._refusal(f"getattr({getattr(owner, 'name', owner)}, {name})")
+            raise self._refusal(f"getattr({owner.name}, {name})")
         return Name(f"torch.{name}")
 
     def _refusal(self, name: str) -> InputError:
         return InputError(
-            f"{self.path}: it names {name!r}, which is no part of a MACE model that jaxft reads; refused, and nothing of it "
-            "was executed"
+            f"{self.path}: it names {shortened(name)!r}, which is no part of a MACE model that jaxft reads; refused, and nothing "
+            "of it was executed"
         )
 
 
@@ -257,12 +280,20 @@ def _made(callee: Any, arguments: Any) -> Any:
             raise TypeError("a parameter that is not made of a tensor")
         return arguments[0]
     if callee.name == "_codecs.encode":
-        return str(arguments[0]).encode("latin-1")
+        text = arguments[0]
+        if not isinstance(text, str) or len(text) > MAX_ENCODED:
+            raise TypeError("bytes that are not made of a short text")
+        return text.encode("latin-1")
     return Bag(callee.name, arguments)
 
 
 def _members(target: Any) -> list[Any]:
     return target.items if isinstance(target, Bag) else _of(list, target)
+
+
+def shortened(text: str, length: int = 120) -> str:
+    """A text of the file for a message: bounded, whatever the file holds."""
+    return text if len(text) <= length else f"{text[:length]}…"
 
 
 def _entries(target: Any) -> dict[Any, Any]:
@@ -286,8 +317,8 @@ def _set_state(target: Any, state: Any) -> None:
 def _storage(identity: Any) -> Storage:
     """The storage that a persistent identity of torch names: ('storage', type, member, device, size)."""
     word, kind, member, _, size = identity
-    if word != "storage" or not isinstance(kind, Name) or kind.name not in STORAGES:
-        raise TypeError(f"a storage of {getattr(kind, 'name', kind)!s}")
+    if not isinstance(word, str) or word != "storage" or not isinstance(kind, Name) or kind.name not in STORAGES:
+        raise TypeError(f"a storage of {kind.name if isinstance(kind, Name) else type(kind).__name__}")
     if not isinstance(member, str) or not re.fullmatch(r"[\w-]+", member) or type(size) is not int or size < 0:
         raise TypeError("a storage without a plain name and size")
     return Storage(member, np.dtype(STORAGES[kind.name]), size)

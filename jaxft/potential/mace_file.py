@@ -79,16 +79,22 @@ def _model(file: TorchFile) -> TorchModule:
     return model
 
 
+MOST_HEADS = 1000
+LONGEST_HEAD = 200
+
+
 def _heads(model: TorchModule) -> tuple[str, ...]:
     names = model.bag.get("heads") or [None]
     names = ["Default" if name is None else name for name in names] if isinstance(names, list) else names
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list) or not all(isinstance(name, str) and len(name) <= LONGEST_HEAD for name in names):
         raise model.error("heads is not a list of names; expected a MACE model")
+    if len(names) > MOST_HEADS or len(set(names)) != len(names):
+        raise model.error(f"it has {len(names)} heads, too many or some of the same name; expected a MACE model")
     return tuple(names)
 
 
 def _choose(model: TorchModule, names: tuple[str, ...], head: str | None) -> int:
-    listed = ", ".join(names)
+    listed = ", ".join(map(repr, names))
     if head is None:
         if len(names) > 1:
             raise model.error(f"the model has several heads; choose one with head=: {listed}")
@@ -100,9 +106,10 @@ def _choose(model: TorchModule, names: tuple[str, ...], head: str | None) -> int
 
 def _network(model: TorchModule, head: int, n_heads: int) -> tuple[MACESettings, dict[str, Any], tuple[int, ...]]:
     """Settings, parameters and table of elements."""
-    numbers = tuple(int(z) for z in model.array("atomic_numbers"))
+    table = model.array("atomic_numbers")
+    numbers = tuple(int(z) for z in table) if table.ndim == 1 and table.dtype.kind in "iu" else ()
     if not numbers or len(set(numbers)) != len(numbers) or not all(0 < z < 119 for z in numbers):
-        raise model.error(f"atomic_numbers are {numbers}, expected distinct atomic numbers")
+        raise model.error("atomic_numbers are not distinct whole numbers from 1 to 118; expected a MACE model")
     embedding = model.child("node_embedding").child("linear")
     channels = embedding.irreps("irreps_out").count("0e")
     _expect_irreps(embedding, "irreps_in", f"{len(numbers)}x0e")
@@ -128,7 +135,7 @@ def _network(model: TorchModule, head: int, n_heads: int) -> tuple[MACESettings,
         layers=layers,
         bessel_frequencies=frequencies,
         bessel_prefactor=basis.number("prefactor"),
-        cutoff_power=int(cutoff_fn.positive("p")),
+        cutoff_power=cutoff_fn.whole("p"),
         cutoff_in_basis=radial.value("apply_cutoff", bool, True),
         products_per_species=_products_per_species(model),
         readout_width=width,
@@ -239,7 +246,7 @@ def _zbl(model: TorchModule, numbers: tuple[int, ...]) -> ZBLSettings | None:
         coefficients=tuple(float(c) for c in zbl.array("c", (4,))),
         exponent=zbl.number("a_exp"),
         prefactor=zbl.number("a_prefactor"),
-        cutoff_power=int(zbl.positive("p")),
+        cutoff_power=zbl.whole("p"),
         charges=numbers,
         radii=_radii(zbl, numbers),
     )

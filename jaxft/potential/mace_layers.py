@@ -194,10 +194,14 @@ def _products(
                 f"{part.name} has U_matrix_1 to U_matrix_{correlation}; expected at least one and at most {MAX_CORRELATION}"
             )
         correlations.add(correlation)
-        weights[str(ir)] = np.concatenate(
-            [_product_weights(part, degree, correlation, lmax, ir, sizes) for degree in range(1, correlation + 1)],
-            axis=1,
-        )
+        degrees = range(1, correlation + 1)
+        # all of them are looked at before the first costs any work
+        matrices = [_coupling(part, degree, lmax, ir) for degree in degrees]
+        found = [
+            _product_weights(part, degree, correlation, lmax, ir, sizes, matrix)
+            for degree, matrix in zip(degrees, matrices, strict=True)
+        ]
+        weights[str(ir)] = np.concatenate(found, axis=1)
     if len(correlations) != 1:
         raise contraction.error(
             f"{contraction.name} has correlations {sorted(correlations)}, expected one for all irreps"
@@ -205,8 +209,33 @@ def _products(
     return correlations.pop(), weights
 
 
+MAX_COMPONENTS = 1 << 20
+"""Of a coupling: five factors up to l = 3. Finding the couplings of more would take hours."""
+
+
+def _coupling(part: TorchModule, degree: int, lmax: int, ir: e3nn.Irrep) -> np.ndarray:
+    """The file's couplings of one degree, (2L+1, components, ..., paths)."""
+    matrix = part.array(f"U_matrix_{degree}")
+    matrix = matrix[None] if ir.l == 0 and matrix.ndim == degree + 1 else matrix
+    components = (lmax + 1) ** 2
+    if matrix.shape[:-1] != (2 * ir.l + 1, *(components,) * degree):
+        raise part.error(f"{part.name}.U_matrix_{degree} has shape {matrix.shape}, expected {components} components")
+    if matrix.shape[-1] == 0 or components**degree > MAX_COMPONENTS:
+        raise part.error(
+            f"{part.name}.U_matrix_{degree} couples {degree} factors of {components} components by {matrix.shape[-1]} paths, which "
+            "jaxft does not support"
+        )
+    return matrix
+
+
 def _product_weights(
-    part: TorchModule, degree: int, correlation: int, lmax: int, ir: e3nn.Irrep, sizes: tuple[int, int]
+    part: TorchModule,
+    degree: int,
+    correlation: int,
+    lmax: int,
+    ir: e3nn.Irrep,
+    sizes: tuple[int, int],
+    matrix: np.ndarray,
 ) -> np.ndarray:
     """Weights of one degree: those of the file, (sets, its paths, channels), taken over from its couplings U to ours."""
     if degree == correlation:
@@ -215,11 +244,6 @@ def _product_weights(
         # the file counts them downwards
         name = f"weights.{correlation - 1 - degree}"
         weights = part.child("weights").array(str(correlation - 1 - degree))
-    matrix = part.array(f"U_matrix_{degree}")
-    matrix = matrix[None] if ir.l == 0 and matrix.ndim == degree + 1 else matrix
-    components = (lmax + 1) ** 2
-    if matrix.shape[:-1] != (2 * ir.l + 1, *(components,) * degree):
-        raise part.error(f"{part.name}.U_matrix_{degree} has shape {matrix.shape}, expected {components} components")
     expected = (sizes[0], matrix.shape[-1], sizes[1])
     if weights.shape != expected:
         raise part.error(f"{part.name}.{name} has shape {weights.shape}, expected {expected}")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxft.errors import InputError
-from jaxft.potential.inert_pickle import Tensor, read_pickle
+from jaxft.potential.inert_pickle import Tensor, read_pickle, shortened
 
 MAX_PICKLE_BYTES = 1 << 25
 MAX_MEMBERS = 100_000
@@ -36,6 +36,8 @@ class TorchFile:
                 "newer wrote; fetch the file again"
             ) from error
         self._folder = self._check_members()
+        if f"{self._folder}/byteorder" in self._archive.namelist() and self._read("byteorder") != b"little":
+            raise self._error("its numbers are not little-endian; save it again on a little-endian machine")
         self._storages: dict[str, np.ndarray] = {}
         size = self._archive.getinfo(f"{self._folder}/data.pkl").file_size
         if size > MAX_PICKLE_BYTES:
@@ -60,7 +62,9 @@ class TorchFile:
             self._storages[storage.member] = np.frombuffer(data, dtype=storage.dtype)
         flat = self._storages[storage.member]
         if flat.dtype != storage.dtype or int(np.prod(tensor.shape, dtype=object)) > flat.size:
-            raise self._error(f"a tensor of shape {tensor.shape} does not fit into array {storage.member}")
+            raise self._error(
+                f"a tensor of shape {shortened(str(tensor.shape))} does not fit into array {storage.member}"
+            )
         width = storage.dtype.itemsize
         try:
             return np.ndarray(
@@ -68,7 +72,7 @@ class TorchFile:
             )
         except (ValueError, TypeError, OverflowError) as error:
             raise self._error(
-                f"a tensor of shape {tensor.shape} does not fit into array {storage.member} ({error})"
+                f"a tensor of shape {shortened(str(tensor.shape))} does not fit into array {storage.member} ({error})"
             ) from error
 
     def _check_members(self) -> str:
@@ -79,16 +83,19 @@ class TorchFile:
             raise self._error(f"its archive has {len(names)} members, too many or some of the same name")
         folders = [name.removesuffix("/data.pkl") for name in names if re.fullmatch(r"[^/]+/data\.pkl", name)]
         if len(folders) != 1:
-            raise self._error("its archive holds no data.pkl; expected a model that torch.save wrote")
+            count = f"{len(folders)} of them" if folders else "no data.pkl"
+            raise self._error(
+                f"its archive holds {count} where one data.pkl belongs; expected a model that torch.save wrote"
+            )
         if f"{folders[0]}/constants.pkl" in names:
             raise self._error("it is a TorchScript program (torch.jit.save); expected the model that torch.save wrote")
         for member in members:
             if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
-                raise self._error(f"member {member.filename!r} is compressed, which torch never does; refused")
+                raise self._error(
+                    f"member {shortened(member.filename)!r} is compressed, which torch never does; refused"
+                )
         if sum(member.file_size for member in members) > self.path.stat().st_size:
             raise self._error("its members are larger together than the file; refused")
-        if f"{folders[0]}/byteorder" in names and self._archive.read(f"{folders[0]}/byteorder") != b"little":
-            raise self._error("its numbers are not little-endian; save it again on a little-endian machine")
         return folders[0]
 
     def _read(self, name: str) -> bytes:

@@ -10,7 +10,7 @@ import e3nn_jax as e3nn
 import numpy as np
 
 from jaxft.errors import InputError
-from jaxft.potential.inert_pickle import Bag, Name, Tensor
+from jaxft.potential.inert_pickle import Bag, Name, Tensor, shortened
 from jaxft.potential.torch_file import TorchFile
 
 MAX_ORDER = 6
@@ -76,7 +76,7 @@ class TorchModule:
         if not isinstance(tensor, Tensor):
             raise self.error(f"it lacks the array {self.full(name)}; expected a MACE model")
         if shape is not None and tensor.shape != shape:
-            raise self.error(f"{self.full(name)} has shape {tensor.shape}, expected {shape}")
+            raise self.error(f"{self.full(name)} has shape {shortened(str(tensor.shape))}, expected {shape}")
         array = self.file.array(tensor)
         if array.dtype.kind != "f":
             return array
@@ -95,6 +95,13 @@ class TorchModule:
             raise self.error(f"{self.full(name)} is {value}, expected more than 0")
         return value
 
+    def whole(self, name: str) -> int:
+        """A whole number greater than zero, however it is stored."""
+        value = self.positive(name)
+        if value != int(value):
+            raise self.error(f"{self.full(name)} is {value}, expected a whole number")
+        return int(value)
+
     def size(self, name: str) -> int:
         """How many numbers a tensor holds; 0 where there is none of that name."""
         tensor = self.bag.get(name)
@@ -105,11 +112,19 @@ class TorchModule:
         value = self.bag.get(name)
         if isinstance(value, Bag) and value.kind.endswith("multiarray.scalar") and len(value.args) == 2:
             dtype, data = value.args
-            if isinstance(dtype, Bag) and dtype.args[:1] in (("f8",), ("f4",)) and isinstance(data, bytes):
-                value = float(np.frombuffer(data, dtype=f"<{dtype.args[0]}")[0])
+            kind = dtype.args[0] if isinstance(dtype, Bag) and dtype.args else None
+            if (
+                isinstance(kind, str)
+                and kind in ("f8", "f4", "i8", "i4")
+                and isinstance(data, bytes)
+                and len(data) == int(kind[1])
+            ):
+                value = float(np.frombuffer(data, dtype=f"<{kind}")[0])
         if isinstance(value, Tensor):
             return self.number(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        plain = isinstance(value, int | float) and not isinstance(value, bool)
+        # beyond 1e300 a whole number is no float any more
+        if not plain or not abs(value) < 1e300:
             raise self.error(f"{self.full(name)} is {_described(value)}, expected a number")
         return float(value)
 
@@ -133,5 +148,8 @@ class TorchModule:
 
 def _described(value: Any) -> str:
     if isinstance(value, Bag | Name):
-        return f"a {value.kind if isinstance(value, Bag) else value.name}"
-    return "missing" if value is None else f"{str(value)[:60]!r}"
+        return f"a {shortened(value.kind if isinstance(value, Bag) else value.name)}"
+    if isinstance(value, str | float | bool) or (isinstance(value, int) and abs(value) < 10**12):
+        return repr(shortened(value) if isinstance(value, str) else value)
+    # the content of anything that can be nested is not shown: it may be of any depth
+    return "missing" if value is None else f"a {type(value).__name__}"

@@ -29,7 +29,7 @@ def test_the_head_is_asked_for_in_one_line(monkeypatch, capsys, tmp_path):
     assert run(monkeypatch, "convert", model_file("density"), tmp_path / "folder") == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "choose one with head=: pbe, r2scan" in error
+    assert "choose one with head=: 'pbe', 'r2scan'" in error
     assert not (tmp_path / "folder").exists()
 
 

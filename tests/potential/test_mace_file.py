@@ -78,9 +78,9 @@ def test_an_import_knows_where_it_came_from():
 
 
 def test_a_model_of_several_heads_asks_which():
-    with pytest.raises(InputError, match="choose one with head=: pbe, r2scan"):
+    with pytest.raises(InputError, match="choose one with head=: 'pbe', 'r2scan'"):
         jaxft.load(model_file("density"))
-    with pytest.raises(InputError, match="no head 'r2scn'; it has pbe, r2scan; did you mean 'r2scan'"):
+    with pytest.raises(InputError, match="no head 'r2scn'; it has 'pbe', 'r2scan'; did you mean 'r2scan'"):
         jaxft.load(model_file("density"), head="r2scn")
     with pytest.raises(InputError, match="no head 'pbe'; it has Default"):
         jaxft.load(model_file("agnostic"), head="pbe")
@@ -121,7 +121,7 @@ def test_an_old_file_without_later_attributes_has_their_defaults(read_changed):
     assert read_changed("agnostic", edit).network == expected.network
 
 
-@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), "many", True])
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), "many", True, 10**1000])
 def test_a_number_of_neighbors_that_makes_no_sense_is_refused(read_changed, value):
     with pytest.raises(InputError, match="avg_num_neighbors"):
         read_changed("agnostic", put("interactions.0.avg_num_neighbors", value))
@@ -133,6 +133,27 @@ def test_numbers_that_numpy_wrapped_are_read(read_changed):
     value = Bag("numpy._core.multiarray.scalar", (dtype, np.float64(7.25).tobytes()))
     potential = read_changed("agnostic", put("interactions.0.avg_num_neighbors", value))
     assert potential.network.settings.layers[0].average_neighbors == 7.25
+    whole = Bag("numpy._core.multiarray.scalar", (Bag("numpy.dtype", ("i8", False, True)), np.int64(7).tobytes()))
+    potential = read_changed("agnostic", put("interactions.0.avg_num_neighbors", whole))
+    assert potential.network.settings.layers[0].average_neighbors == 7.0
+
+
+@pytest.mark.parametrize("value", [5.5, 0.5])
+def test_a_power_of_the_cutoff_that_is_not_whole_is_refused(read_changed, value):
+    with pytest.raises(InputError, match=f"cutoff_fn.p is {value}, expected a whole number"):
+        read_changed("agnostic", put("radial_embedding.cutoff_fn.p", value))
+
+
+@pytest.mark.parametrize("names", [["a", "a"], ["a" * 1000, "b"], [str(k) for k in range(5000)]])
+def test_heads_that_can_not_be_told_apart_are_refused(read_changed, names):
+    with pytest.raises(InputError, match="heads"):
+        read_changed("agnostic", lambda root: root.state.update(heads=names), head="a")
+
+
+def test_names_of_heads_are_shown_on_one_line(read_changed):
+    with pytest.raises(InputError) as caught:
+        read_changed("agnostic", lambda root: root.state.update(heads=["a\nb", "c\x1b[31m"]))
+    assert str(caught.value).isprintable()
 
 
 def test_a_model_without_scale_and_shift_has_none(read_changed):

@@ -205,6 +205,67 @@ def test_a_pickle_cannot_take_much_more_memory_than_its_file(tmp_path, pickled, 
     assert peak < 200 << 20
 
 
+def doubled(times: int) -> bytes:
+    """A tuple of two of itself, so many times over: 2^times leaves from a few bytes each."""
+    return b")q\x00" + b"".join(b"h" + bytes([k]) + b"h" + bytes([k]) + b"\x86q" + bytes([k + 1]) for k in range(times))
+
+
+def text(value: str) -> bytes:
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+
+ENCODE = b"c_codecs\nencode\n"
+
+
+@pytest.mark.parametrize(
+    ("pickled", "words"),
+    [
+        # keys of dictionaries are hashed, and hashing follows every path through nested tuples
+        (b"\x80\x02}" + b")" + b"\x85" * 900_000 + b"Ns.", "neither names nor whole numbers"),
+        (b"\x80\x02}" + doubled(60) + b"Ns.", "neither names nor whole numbers"),
+        # names and storages are shown in messages
+        (b"\x80\x04" + doubled(60) + text("x") + b"\x93.", "a name that is no text"),
+        (b"\x80\x02" + doubled(60) + b"Q.", "damaged"),
+        (
+            b"\x80\x02" + doubled(60) + b"c__builtin__\ngetattr\nctorch._C\n_VariableFunctionsClass\nh\x3c\x86R.",
+            "a name in a name",
+        ),
+        (b"\x80\x02" + doubled(60) + ENCODE + b"h\x3c\x85R.", "bytes that are not made of a short text"),
+        # one object of the file, used many times
+        (
+            b"\x80\x02" + text("a" * 70_000) + b"q\x00(" + (ENCODE + b"h\x00\x85R") * 2000 + b"t.",
+            "bytes that are not made of a short text",
+        ),
+        (
+            b"\x80\x02}(" + b"".join(b"J" + struct.pack("<i", k) + b"N" for k in range(100_000)) + b"uq\x00"
+            b"(" + b"ctorch.nn.modules\nA\n)\x81h\x00b" * 2000 + b"t.",
+            "attributes, which no model needs",
+        ),
+    ],
+)
+def test_a_few_bytes_cannot_ask_for_much_time_or_memory(tmp_path, pickled, words):
+    tracemalloc.start()
+    with pytest.raises(InputError, match=words):
+        TorchFile(archive(tmp_path / "a", pickled))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 300 << 20
+
+
+def test_messages_are_short_whatever_the_file_holds(tmp_path):
+    name = "os." + "a" * 100_000
+    with pytest.raises(InputError) as caught:
+        TorchFile(archive(tmp_path / "a", b"\x80\x04" + text("os") + text(name) + b"\x93."))
+    assert len(str(caught.value)) < 500
+
+
+def test_a_damaged_mark_of_the_byte_order_is_refused(tmp_path):
+    path = archive(tmp_path / "a", b"\x80\x02N.", {"byteorder": b"little"})
+    path.write_bytes(path.read_bytes().replace(b"little", b"lottle", 1))
+    with pytest.raises(InputError, match="byteorder in its archive is damaged"):
+        TorchFile(path)
+
+
 @pytest.mark.parametrize(
     "pickled",
     [
