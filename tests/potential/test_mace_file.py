@@ -82,7 +82,7 @@ def test_a_model_of_several_heads_asks_which():
         jaxft.load(model_file("density"))
     with pytest.raises(InputError, match="no head 'r2scn'; it has 'pbe', 'r2scan'; did you mean 'r2scan'"):
         jaxft.load(model_file("density"), head="r2scn")
-    with pytest.raises(InputError, match="no head 'pbe'; it has Default"):
+    with pytest.raises(InputError, match="no head 'pbe'; it has 'Default'"):
         jaxft.load(model_file("agnostic"), head="pbe")
 
 
