@@ -39,7 +39,7 @@ def finetune(
     keys = {"energy_key": energy_key, "forces_key": forces_key, "stress_key": stress_key}
     configuration = _configuration(config, data, base, test, keys, trust_units)
     prepare_jax(configuration.precision)
-    settings = finetuning_settings(configuration, Path(), _count(data))
+    settings = finetuning_settings(configuration, Path())
     root = output or data.with_name(f"{data.stem}-finetuned")
 
     from jaxft.study.finetuning import model_folders, run_finetuning
@@ -186,11 +186,3 @@ def _configuration(
             "trust_units": read.trust_units or trust_units,
         }
     )
-
-
-def _count(data: Path) -> int:
-    """How many structures a file has."""
-    from jaxft.structures.extxyz import read_frames
-    from jaxft.structures.labelled import is_isolated_atom
-
-    return sum(not is_isolated_atom(atoms) for atoms in read_frames(data))

@@ -168,20 +168,12 @@ def replay_from(section: Replay, folder: Path) -> "ReplaySettings":
     return ReplaySettings(section.source, section.count, section.temperature, file)
 
 
-VALIDATION_SHARE = 0.1
-WITHOUT_VALIDATION = 50
-"""Labels up to which all are trained on (protocol 2)."""
-
-
-def finetuning_settings(configuration: FinetuneConfiguration, folder: Path, n_labels: int) -> "FinetuningSettings":
-    """The frozen settings of ``jaxft finetune``. n_labels: in the file, which decides whether some are set aside."""
+def finetuning_settings(configuration: FinetuneConfiguration, folder: Path) -> "FinetuningSettings":
+    """The frozen settings of ``jaxft finetune``."""
     from jaxft.finetune.validation import ValidationSettings
     from jaxft.study.finetuning import DataSettings, FinetuningSettings
 
     c = configuration
-    share = c.validation.share
-    if share is None:
-        share = VALIDATION_SHARE if n_labels > WITHOUT_VALIDATION else 0.0
     return FinetuningSettings(
         data=DataSettings(
             path=folder / c.data.path,
@@ -192,13 +184,13 @@ def finetuning_settings(configuration: FinetuneConfiguration, folder: Path, n_la
         base=path_or_name(c.base, folder),
         head=c.head,
         finetune=finetune_from(c.finetune, c.seed),
-        validation=ValidationSettings(share, c.validation.by, c.validation.key),
+        validation=ValidationSettings(**c.validation.model_dump()),
         replay=replay_from(c.replay, folder),
         members=c.committee.members,
         bootstrap=c.committee.bootstrap,
         trust_units=c.trust_units,
         precision=c.precision,
-        configuration={**c.model_dump(mode="json"), "validation": {**c.validation.model_dump(), "share": share}},
+        configuration=c.model_dump(mode="json"),
     )
 
 

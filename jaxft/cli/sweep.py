@@ -89,7 +89,7 @@ def fine_tune_with(configuration: "SweepConfiguration", given: Mapping[str, Any]
     except ValidationError as error:
         problems = "; ".join(problem_of(item, FinetuneConfiguration) for item in error.errors())
         raise InputError(f"sweep.settings: {problems}") from None
-    return finetuning_settings(one, folder, 0)
+    return finetuning_settings(one, folder)
 
 
 def _assign(data: dict[str, Any], name: str, value: Any) -> None:

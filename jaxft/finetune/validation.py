@@ -14,6 +14,11 @@ import numpy as np
 from jaxft.errors import InputError, nearest
 from jaxft.structures.dataset import LabelledStructure
 
+ALL_TRAIN = 50
+"""Labels up to which all are trained on (protocol 2)."""
+
+SHARE = 0.1
+
 WAYS = ("trajectory", "key", "random")
 
 
@@ -21,17 +26,17 @@ WAYS = ("trajectory", "key", "random")
 class ValidationSettings:
     """What is set aside.
 
-    share  of the structures, 0 to below 1; 0: none
+    share  of the structures, 0 to below 1; 0: none; None: none up to ``ALL_TRAIN`` structures, ``SHARE`` above
     by     one of ``trajectory``, ``key``, ``random``
     key    name of the entry of ``atoms.info`` that tells groups apart; needed with ``by: key``
     """
 
-    share: float = 0.0
+    share: float | None = None
     by: str = "trajectory"
     key: str | None = None
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.share < 1.0:
+        if self.share is not None and not 0.0 <= self.share < 1.0:
             raise InputError(f"validation.share is {self.share}, expected 0 to below 1")
         if self.by not in WAYS:
             raise InputError(f"validation.by is {self.by!r}, expected one of {', '.join(WAYS)}{nearest(self.by, WAYS)}")
@@ -49,10 +54,13 @@ def split_validation(
     At least one structure is set aside where the share is above 0. Raises InputError where nothing would be left to train on, and
     for a key that a structure lacks.
     """
-    if settings.share == 0.0:
+    share = settings.share
+    if share is None:
+        share = SHARE if len(data) > ALL_TRAIN else 0.0
+    if share == 0.0:
         return list(range(len(data))), []
     generator = np.random.default_rng(seed)
-    wanted = max(1, round(settings.share * len(data)))
+    wanted = max(1, round(share * len(data)))
     groups: dict[Hashable, list[int]] = {}
     for k, item in enumerate(data):
         groups.setdefault(_group(item, k, settings), []).append(k)
@@ -61,7 +69,7 @@ def split_validation(
         aside = generator.permutation(len(data))[:wanted].tolist()
     elif settings.by == "trajectory":
         for members in groups.values():
-            count = round(settings.share * len(members))
+            count = round(share * len(members))
             aside += members[len(members) - count :]
         # many short trajectories round to nothing: then the last frames of the longest
         if not aside:
@@ -75,7 +83,7 @@ def split_validation(
     rest = sorted(set(range(len(data))) - set(aside))
     if not rest or not aside:
         raise InputError(
-            f"validation.share {settings.share} of {len(data)} structures in {len(groups)} groups leaves {len(rest)} to train on "
+            f"validation.share {share} of {len(data)} structures in {len(groups)} groups leaves {len(rest)} to train on "
             f"and {len(aside)} aside; expected at least one of each: choose another share, or another way to split"
         )
     return rest, sorted(aside)

@@ -54,10 +54,12 @@ times the steps per second of one, 64 boxes 0.85 times; boxes of 416 atoms are f
 
 
 def replicas_per_batch(simulation: Simulation, block_frames: int) -> int:
-    """How many replicas to run side by side, at least 1: on a processor what its caches hold, elsewhere what memory holds."""
+    """How many replicas to run side by side, at least 1: what memory holds, and on a processor no more than its caches do."""
+    most = simulation.n_replicas
     if jax.default_backend() == "cpu":
-        return int(np.clip(CPU_ATOMS // len(simulation.template), 1, simulation.n_replicas))
-    return replicas_that_fit(simulation, block_frames)
+        most = min(most, max(1, CPU_ATOMS // len(simulation.template)))
+    # one has to fit, and asking costs two compilations
+    return most if most == 1 else min(most, replicas_that_fit(simulation, block_frames))
 
 
 def replicas_that_fit(simulation: Simulation, block_frames: int) -> int:

@@ -20,6 +20,7 @@ from jaxft import pytree, units
 from jaxft.errors import InputError
 from jaxft.md.block import Frames, Need, Replicas, Shape, System, fits, run_block
 from jaxft.md.bonds import find_bonds
+from jaxft.md.check_start import check_ensemble, check_start
 from jaxft.md.dynamics import Bath, begin
 from jaxft.md.ensembles import ENSEMBLES, degrees_of_freedom
 from jaxft.md.guards import Limits, radii_of
@@ -28,7 +29,6 @@ from jaxft.md.settings import MDSettings
 from jaxft.potential.potential import Potential, cast_parameters
 from jaxft.structures.batch import capacity
 from jaxft.structures.cell import complete_cell
-from jaxft.structures.checks import check_structure
 from jaxft.structures.neighbors import find_edges
 from jaxft.structures.species import species_of
 
@@ -130,7 +130,7 @@ def start(
     periodic, a single atom in an ensemble without centre-of-mass motion, positions that float32 can't resolve, and float64
     where JAX has it off.
     """
-    _check(structures, settings, dtype)
+    check_start(structures, settings, dtype)
     potentials = [potential] if isinstance(potential, Potential) else list(potential)
     params, stacked = _stack(potentials, len(structures), dtype, isinstance(potential, Potential))
     first, template = potentials[0], structures[0]
@@ -214,7 +214,7 @@ def in_ensemble(simulation: Simulation, settings: MDSettings) -> Simulation:
     The same ensemble goes on as it is. In another one, thermostat and barostat begin at rest, and where it conserves total
     momentum, what there is of it is removed and the temperature kept.
     """
-    _check_ensemble(simulation.template, settings.ensemble)
+    check_ensemble(simulation.template, settings.ensemble)
     d = simulation.replicas.dynamics
     if settings.ensemble != simulation.settings.ensemble:
         d = d.set(
@@ -275,48 +275,6 @@ def to_atoms(template: Atoms, positions: Any, momenta: Any | None = None) -> Ato
     if momenta is not None:
         atoms.set_momenta(np.asarray(momenta, dtype=np.float64))
     return atoms
-
-
-def _check_ensemble(template: Atoms, name: str) -> None:
-    """Whether these atoms can be in the ensemble."""
-    ensemble = ENSEMBLES[name]
-    if ensemble.moves_cell and not template.pbc.all():
-        raise InputError(f"{name} needs a cell that is periodic in all directions, got pbc {template.pbc.tolist()}")
-    if ensemble.conserves_momentum and len(template) < 2:
-        raise InputError(f"{name} keeps the centre of mass at rest, so one atom has nothing to do; use nvt-langevin")
-
-
-FARTHEST_FLOAT32 = 1000.0
-"""Å from the origin; there float32 resolves 6e-5 Å, a step of dynamics at 0.5 fs is some 1e-3 Å."""
-
-
-def _check(structures: Sequence[Atoms], settings: MDSettings, dtype: str) -> None:
-    if not structures:
-        raise InputError("a simulation needs at least one starting structure, got none")
-    template = structures[0]
-    _check_ensemble(template, settings.ensemble)
-    for k, atoms in enumerate(structures):
-        check_structure(atoms, f"starting structure {k}")
-        if atoms.constraints:
-            raise InputError(
-                f"starting structure {k} has constraints ({type(atoms.constraints[0]).__name__}), which dynamics would "
-                "not heed; remove them"
-            )
-        farthest = float(np.abs(atoms.positions).max(initial=0.0))
-        if dtype == "float32" and farthest > FARTHEST_FLOAT32:
-            raise InputError(
-                f"starting structure {k} has atoms {farthest:.3g} Å from the origin, too far for float32 to resolve a step; "
-                "move it to the origin, or use precision float64"
-            )
-        if not (
-            np.array_equal(atoms.numbers, template.numbers)
-            and np.array_equal(atoms.get_masses(), template.get_masses())
-            and np.array_equal(atoms.pbc, template.pbc)
-        ):
-            raise InputError(
-                f"starting structure {k} differs from the first in atoms, order, masses or periodicity "
-                f"({atoms.get_chemical_formula()} and {template.get_chemical_formula()}); replicas must share all four"
-            )
 
 
 def _stack(potentials: Sequence[Potential], n_replicas: int, dtype: Any, shared: bool) -> tuple[Any, bool]:

@@ -34,7 +34,8 @@ def training_figure(results: Sequence[FitResult]) -> Figure:
                     label="validation, total" if result is first else None,
                 )
         losses.set(title="loss, weighted terms", xlabel="update", yscale="log")
-        losses.legend()
+        if losses.get_legend_handles_labels()[0]:  # nothing is drawn where the very first update failed
+            losses.legend()
         rates.plot(updates, first.history["learning_rate"], color="black")
         rates.set(title="learning rate", xlabel="update", ylim=(0, None))
     return figure

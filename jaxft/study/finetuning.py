@@ -16,6 +16,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from jaxft.errors import InputError
+from jaxft.finetune.check_labels import check_labels
 from jaxft.finetune.check_units import Suspicion, suspect_units
 from jaxft.finetune.fingerprint import hash_labels, hash_potential
 from jaxft.finetune.fit import Extras, check_fit, fit_members
@@ -118,9 +119,11 @@ def run_finetuning(settings: FinetuningSettings, root: Path, progress: Progress)
         raise InputError(f"{settings.data.path}: {bad[0]} (--trust-units)")
     members, extras = _members(settings), _extras(labelled)
     check_fit(base, labelled.sets["train"], members, base=base, extras=extras)
+    if "test" in labelled.sets:
+        check_labels(labelled.sets["test"], base.atomic_numbers)
     layout = Layout(root)
     with alone(layout):
-        content = {"base": hash_potential(base), "labels": hash_labels(labelled.sets["train"])}
+        content = {"base": hash_potential(base), **{name: hash_labels(data) for name, data in labelled.sets.items()}}
         open_record(layout, settings.configuration, settings.finetune.seed, content)
         replay = replay_structures(
             settings.replay,
@@ -182,13 +185,12 @@ def _train(
             checkpoint=layout.checkpoint("fit"),
             on_progress=lambda now: task.update(now.update, f"loss {now.loss:.4g}"),
         )
-    failed = [result.failure for result in results if result.failure is not None]
-    if len(failed) == len(results):
-        raise InputError(
-            f"the fine-tune stopped: {failed[0].reason}; lower finetune.learning_rate, or look at the structures named"
-        )
-    for failure in failed:
-        progress.say(f"a member of the committee stopped: {failure.reason}")
+    for result in results:
+        if result.failure is not None:
+            progress.say(
+                f"the fine-tune stopped, the last good parameters are kept: {result.failure.reason}; lower "
+                "finetune.learning_rate, or look at the structures named"
+            )
     return results
 
 
@@ -215,12 +217,12 @@ def _evaluate(
     root: Path,
     suspicions: Sequence[Suspicion],
 ) -> Outcome:
-    """Save potentials, errors and figures. A committee's prediction is the mean of its members."""
+    """Save potentials, errors and figures. A committee's prediction is the mean of its members that did not stop, if there are."""
     folders = model_folders(root, settings.members)
+    kept = [result for result in results if result.failure is None] or list(results)
     for folder, result in zip(folders, results, strict=True):
-        if result.failure is None:
+        if any(result is one for one in kept):
             result.potential.save(folder)
-    kept = [result for result in results if result.failure is None]
     # before: the base with the new offset, since the offset alone is most of what separates the energies of two methods
     shifted = replace(base, reference_energies=kept[0].potential.reference_energies)
     before, after, pairs = {}, {}, {}

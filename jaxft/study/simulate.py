@@ -48,7 +48,7 @@ BLOCK_FRAMES = 25
 class SimulateSettings:
     """One set of simulations.
 
-    replicas_per_batch  how many run side by side; None: all; "auto": what is fastest on a processor, what memory holds elsewhere
+    replicas_per_batch  how many run side by side; None: all; "auto": what memory holds, on a processor no more than is fast
     checkpoint_every_s  s between checkpoints
     """
 

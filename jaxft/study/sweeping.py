@@ -158,7 +158,8 @@ def run_sweep(settings: SweepSettings, make: Make, root: Path, progress: Progres
         raise InputError("a sweep compares on structures that are set aside; set validation.share above 0")
     layout = Layout(root)
     root.mkdir(parents=True, exist_ok=True)
-    content = {"base": hash_potential(load(first.base, head=first.head)), "labels": hash_labels(labelled.sets["train"])}
+    base = load(first.base, head=first.head)
+    content = {"base": hash_potential(base), "labels": hash_labels(labelled.sets["train"])}
     open_record(layout, settings.configuration, settings.seed, content)
     study = optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(root / "journal.log"))),
@@ -170,7 +171,6 @@ def run_sweep(settings: SweepSettings, make: Make, root: Path, progress: Progres
     study.sampler = optuna.samplers.TPESampler(seed=settings.seed + len(study.trials), constant_liar=True)
     _bury(study)
     structures = [d.atoms for d in labelled.sets["train"]]
-    base = load(first.base, head=first.head)
     replay = replay_structures(first.replay, base, structures, first.finetune.seed, first.precision, progress)
     with progress.task("sweep", settings.trials, "trials") as task:
         while (left := settings.trials - _count(study, running=True)) > 0:

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import typer
 from ase import Atoms
 from ase.io import read, write
 
@@ -80,6 +81,24 @@ def test_errors_before_and_after_of_every_set_are_told_and_kept(finished):
     assert (out / "figures" / "parity.png").stat().st_size > 10_000
     assert (out / "figures" / "training.png").stat().st_size > 10_000
     assert len((out / "training.csv").read_text().splitlines()) == 61
+
+
+def test_a_training_that_stops_leaves_its_last_good_parameters_and_says_so(data, tmp_path, capsys):
+    (tmp_path / "wild.yaml").write_text("finetune: {updates: 20, learning_rate: 1.0e+20, schedule: constant}\n")
+    with pytest.raises(typer.Exit) as stop:
+        finetune(data / "waters.extxyz", config=tmp_path / "wild.yaml", output=tmp_path / "out")
+    assert stop.value.exit_code == 3
+    assert "the last good parameters are kept" in capsys.readouterr().out
+    assert np.isfinite(Evaluator(jaxft.load(tmp_path / "out" / "model"))(waters(1)[0]).forces).all()
+
+
+def test_a_test_file_of_unknown_elements_is_refused_before_anything_is_written(data, tmp_path):
+    helium = waters(2)
+    helium[1].symbols[0] = "He"
+    write(tmp_path / "helium.extxyz", helium, format="extxyz")
+    with pytest.raises(InputError, match="does not know He"):
+        finetune(data / "waters.extxyz", test=tmp_path / "helium.extxyz", output=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_potential_loads_as_a_calculator_with_the_energies_of_the_labels(finished, data):

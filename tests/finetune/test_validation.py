@@ -42,6 +42,12 @@ def test_nothing_is_set_aside_unless_asked():
     assert split_validation(TWO_RUNS, ValidationSettings(), 0) == (list(range(30)), [])
 
 
+def test_above_fifty_labels_a_tenth_is_set_aside_unless_said_otherwise():
+    many = TWO_RUNS * 2
+    assert len(split_validation(many, ValidationSettings(), 0)[1]) == 6
+    assert split_validation(many, ValidationSettings(0.0), 0)[1] == []
+
+
 def test_short_trajectories_still_give_one():
     each = [labelled(formula) for formula in ("OH", "OHH", "OOH")]
     assert len(split_validation(each, ValidationSettings(0.1), 0)[1]) == 1

@@ -54,3 +54,5 @@ def test_on_a_processor_as_many_run_side_by_side_as_its_caches_hold(monkeypatch)
     for atoms, expected in ((3 * n_atoms + 1, 3), (n_atoms - 1, 1), (100 * n_atoms, 6)):
         monkeypatch.setattr(devices, "CPU_ATOMS", atoms)
         assert replicas_per_batch(simulation, 4) == expected
+    monkeypatch.setattr(devices, "free_memory", lambda: 0)
+    assert replicas_per_batch(simulation, 4) == 1
