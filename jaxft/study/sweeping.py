@@ -11,6 +11,7 @@ import csv
 import io
 import os
 import platform
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,9 @@ SCALE_OF_LOSS = ("finetune.weights", "finetune.loss", "finetune.huber_delta")
 """Settings that change what a loss means, so that losses under different ones can't be compared."""
 
 GIVEN_BACK = "given back "
+
+SIGNED_AFTER_S = 2.0
+NOBODY = -1
 
 DONE = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
@@ -255,9 +259,15 @@ def _returned(study: optuna.Study) -> set[int]:
 
 
 def _bury(study: optuna.Study) -> None:
-    """Trials of processes of this machine that are no more are given back."""
+    """Trials of processes of this machine that are no more are given back.
+
+    A process signs a trial just after it has asked for it; one that is not signed after a while belongs to nobody.
+    """
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    if any("process" not in trial.user_attrs for trial in running):
+        time.sleep(SIGNED_AFTER_S)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        host, process = trial.user_attrs.get("process", ["", 0])
+        host, process = trial.user_attrs.get("process", [platform.node(), NOBODY])
         if host == platform.node() and not _alive(int(process)):
             _give_back(study, trial.number, dict(trial.params))
 
@@ -273,6 +283,8 @@ def _give_back(study: optuna.Study, number: int, params: dict[str, Any]) -> None
 
 
 def _alive(process: int) -> bool:
+    if process == NOBODY:
+        return False
     try:
         os.kill(process, 0)
     except ProcessLookupError:
