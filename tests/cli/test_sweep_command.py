@@ -8,13 +8,17 @@ import subprocess
 import sys
 import time
 
+import optuna
 import pytest
 import yaml
 from ase.io import write
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from test_finetune_command import jaxft_command, waters
 
 from jaxft.cli.sweep import sweep
 from jaxft.errors import InputError
+from jaxft.study import sweeping
 
 SWEEP = """
 data: {path: waters.extxyz}
@@ -113,3 +117,13 @@ def test_a_population_trains_as_one_program(folder):
 def test_bad_sweeps_are_named_before_anything_is_trained(folder, change, words):
     with pytest.raises(InputError, match=words):
         sweep(written(folder, SWEEP.replace(*change)), output=folder / "out")
+
+
+def test_a_trial_that_nobody_signed_is_given_back_and_tried_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(sweeping, "SIGNED_AFTER_S", 0.0)
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "journal.log")))
+    study = optuna.create_study(storage=storage, study_name="sweep")
+    orphan = study.ask({"x": optuna.distributions.FloatDistribution(0.0, 1.0)})
+    sweeping._bury(study)
+    assert sweeping._count(study, running=True) == 0
+    assert study.ask({"x": optuna.distributions.FloatDistribution(0.0, 1.0)}).params == orphan.params
