@@ -61,8 +61,8 @@ def jackson_mudholkar_limit(left_out: Float[np.ndarray, "axes"], rate: float) ->
 def t2_limit(retained: int, n: int, rate: float) -> float | None:
     """Limit of T² of a new row: k(n²-1)/(n(n-k)) F_{1-α}(k, n-k); None where n ≤ k or nothing is retained.
 
-    n: independent rows behind the model, frames and not atoms (protocol 6). Source: N. Tracy, J. Young & R. Mason, J. Qual. Technol.
-    24 (1992) 88.
+    n: independent rows behind the model, frames and not atoms (protocol 6). Source: N. Tracy, J. Young & R. Mason, J. Qual.
+    Technol. 24 (1992) 88.
     """
     if retained == 0 or n <= retained:
         return None

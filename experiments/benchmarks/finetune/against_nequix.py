@@ -57,7 +57,7 @@ def main(data, peer_python, out, epochs, seeds):
     means = {name: {test: float(np.mean(values)) for test, values in of.items()} for name, of in ratios.items()}
     before = {name: common.forces_rmse(base, labelled) for name, labelled in tests.items()}
     common.write(
-        "finetune_against_nequix",
+        f"finetune_against_nequix-{epochs}-epochs",
         {
             "epochs": epochs,
             "settings": {"same": str(SAME), "ours": str(OURS)},
