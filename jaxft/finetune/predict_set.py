@@ -14,7 +14,7 @@ from jaxtyping import Float
 from jaxft.potential.evaluate import ATOM_GRANULARITY, EDGE_GRANULARITY, compiled_predict
 from jaxft.potential.potential import Potential, cast_parameters
 from jaxft.structures.batch import build_graph, capacity
-from jaxft.structures.neighbors import Edges, find_edges
+from jaxft.structures.neighbors import NO_EDGES, Edges, find_edges
 from jaxft.structures.species import species_of
 
 KEEP_BUCKET = 0.75
@@ -54,7 +54,7 @@ def predict_set(
             potential.cutoff,
             n_atoms=n_atoms,
             n_edges=n_edges,
-            edges=[edges[k] for k in members] + [_NO_EDGES] * missing,
+            edges=[edges[k] for k in members] + [NO_EDGES] * missing,
             dtype=np.dtype(dtype),
         )
         prediction = compiled_predict(potential.network, params, graph)
@@ -89,6 +89,3 @@ def _buckets(
         if not fits or (whole and not filled):
             n_atoms, n_edges = capacity(need_atoms, ATOM_GRANULARITY), capacity(need_edges, EDGE_GRANULARITY)
         yield members, n_atoms, n_edges
-
-
-_NO_EDGES = Edges(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((0, 3), np.int32))

@@ -24,8 +24,12 @@ def node_descriptors(network: nn.Module, params: Any, graph: Graph, layers: str)
     return jnp.concatenate(chosen, axis=-1)
 
 
+LAYERS = ("last", "all")
+
+
 @partial(jax.jit, static_argnums=(0, 3))
-def _compiled(network: nn.Module, params: Any, graph: Graph, layers: str) -> Float[Array, "atoms features"]:
+def compiled_descriptors(network: nn.Module, params: Any, graph: Graph, layers: str) -> Float[Array, "atoms features"]:
+    """``node_descriptors`` compiled per (network settings, shapes, dtype, layers); parameters are arguments."""
     return node_descriptors(network, params, graph, layers)
 
 
@@ -33,8 +37,8 @@ def descriptors(
     potential: Potential, atoms: Atoms, layers: str = "last", dtype: str = "float32"
 ) -> Float[np.ndarray, "atoms features"]:
     """Descriptors (atoms, features) of one structure, of the last layer or of all layers side by side."""
-    if layers not in ("last", "all"):
-        raise InputError(f"layers must be 'last' or 'all', got {layers!r}")
+    if layers not in LAYERS:
+        raise InputError(f"layers must be one of {', '.join(LAYERS)}, got {layers!r}")
     evaluator = Evaluator(potential, dtype=dtype)
-    result = _compiled(potential.network, evaluator.params, evaluator.graph(atoms), layers)
+    result = compiled_descriptors(potential.network, evaluator.params, evaluator.graph(atoms), layers)
     return np.asarray(result)[: len(atoms)]

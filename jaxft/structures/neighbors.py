@@ -21,6 +21,9 @@ class Edges(NamedTuple):
     shifts: Int[np.ndarray, "edges 3"]
 
 
+NO_EDGES = Edges(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((0, 3), np.int32))
+
+
 def find_edges(
     positions: Float[np.ndarray, "atoms 3"],
     cell: Float[np.ndarray, "3 3"],
