@@ -1,35 +1,23 @@
 """``evaluation/residuals.json``: the residual series and scores of all models, everything that the report draws from.
 
-It holds no times of day, hosts or paths, and its floats are rounded to a fixed number of significant digits, so that
-the same run gives the same bytes again. Rounding happens here, at the very end: scores are computed from full precision.
+How it is written and rounded: ``result_file.py``.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from jaxft.analysis.model_test import ModelTest, SeedTest, Stop
 from jaxft.analysis.plateau import residuals
+from jaxft.analysis.result_file import plain_record, read_result
 from jaxft.analysis.scores import Scores, scores
 from jaxft.errors import InputError
-from jaxft.records import read_json, write_json
+from jaxft.records import write_json
 from jaxft.strategies.stretch import Stretch
 
 FORMAT = "jaxft-residuals"
 VERSION = 1
-
-DIGITS = 6
-"""Significant digits of everything but times and total energies."""
-
-EXACT_DIGITS = 12
-"""Significant digits of times and total energies: 1e-7 eV of -17 660 eV."""
-
-EXACT = frozenset(
-    {"times_fs", "time_fs", "length_fs", "start_fs", "horizon_fs", "model_energies", "reference_energies"}
-)
 
 
 @dataclass(frozen=True)
@@ -103,7 +91,7 @@ def residuals_record(
         raise InputError(f"two tested models are called {twice[0]!r}; expected each model once, with all of its seeds")
     results = tuple(_result(test) for test in tests)
     result = Residuals(demonstration, tuple(planned), dict(settings or {}), results, tuple(sampling))
-    return {"digits": DIGITS, "exact_digits": EXACT_DIGITS, **_plain(asdict(result))}
+    return plain_record(result)
 
 
 def write_residuals(path: str | Path, record: Mapping[str, Any]) -> None:
@@ -113,13 +101,7 @@ def write_residuals(path: str | Path, record: Mapping[str, Any]) -> None:
 
 def read_residuals(path: str | Path) -> Residuals:
     """Read ``residuals.json``. Raises InputError where it is missing, newer than this code, or not what it should be."""
-    record = read_json(path, FORMAT, VERSION)
-    try:
-        return TypeAdapter(Residuals).validate_python(record)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path} is damaged at {where} ({first['msg']}); make it again with jaxft analyze") from None
+    return read_result(path, FORMAT, VERSION, Residuals)
 
 
 def _result(test: ModelTest) -> ModelResult:
@@ -151,12 +133,3 @@ def _series(run: SeedTest, n_atoms: int) -> SeedSeries:
         residuals=known(residuals(run, n_atoms).tolist()),
         failures=dict(run.failures),
     )
-
-
-def _plain(value: Any, digits: int = DIGITS) -> Any:
-    """Mappings with string keys, lists, rounded floats."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item, EXACT_DIGITS if key in EXACT else digits) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item, digits) for item in value]
-    return float(f"{value:.{digits - 1}e}") if isinstance(value, float) else value

@@ -18,9 +18,12 @@ LEAST_GROUPS = 5
 
 @dataclass(frozen=True)
 class Interval:
-    """A statistic with the interval of the given level; low and high are None where there are too few groups."""
+    """A statistic with the interval of the given level.
 
-    value: float
+    value is None where the statistic is not defined, low and high where there are too few groups for an interval.
+    """
+
+    value: float | None
     low: float | None
     high: float | None
     level: float
@@ -42,7 +45,9 @@ def group_bootstrap(
     names = np.unique(groups)
     everything = np.arange(len(groups))
     value = float(statistic(everything))
-    if len(names) < LEAST_GROUPS or not np.isfinite(value):
+    if not np.isfinite(value):
+        return Interval(None, None, None, level, len(names))
+    if len(names) < LEAST_GROUPS:
         return Interval(value, None, None, level, len(names))
     members = [everything[groups == name] for name in names]
     random = np.random.default_rng(seed)
