@@ -243,11 +243,13 @@ class SweepConfiguration(FinetuneConfiguration):
 
 
 class Evaluation(Section):
-    """Test dynamics of each model."""
+    """Test dynamics of each model, and what is asked of it; common_set: a labelled file (relative to the YAML)."""
 
     labels_per_model: int = 20
     test_ps: float = 5.0
     seeds: int = 3
+    layers: str = "last"
+    common_set: str | None = None
 
 
 class Configuration(Section):

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from jaxft.cli import finetune, label, md, store, sweep
+from jaxft.cli import analyze, finetune, label, md, store, sweep
 from jaxft.errors import InputError
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command()(md.md)
 app.command()(finetune.finetune)
 app.command()(finetune.evaluate)
 app.command()(sweep.sweep)
+app.command()(analyze.analyze)
 app.add_typer(store.app, name="store")
 
 SOME_FAILED = 3
@@ -63,6 +64,10 @@ def run(
 
     if is_finished(Layout(root), settings.configuration):
         page = root / "report" / "index.html"
+        if not page.exists() or page.stat().st_mtime < (root / "record.json").stat().st_mtime:
+            from jaxft.report.report import report as make_report
+
+            make_report(root)
         console.print(f"{root} is finished; nothing to do. Its report: {page}", highlight=False)
         return
 
@@ -74,6 +79,8 @@ def run(
     console.print(terminal_table(outcome.report.result))
     for failure in outcome.failures:
         console.print(f"not finished: {failure}", highlight=False, style="bold red")
+    for missing in outcome.missing:
+        console.print(f"not analysed: {missing}", highlight=False)
     if outcome.unlabelled or outcome.stopped:
         text = f"{outcome.unlabelled} evaluation labels failed, guards ended {outcome.stopped} test runs"
         console.print(text, highlight=False)

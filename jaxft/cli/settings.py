@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jaxft.cli.config import (
     Configuration,
     Dynamics,
+    Evaluation,
     Finetune,
     FinetuneConfiguration,
     LabelData,
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
     from jaxft.structures.labelled import LabelKeys
     from jaxft.study.finetuning import FinetuningSettings
     from jaxft.study.replay import ReplaySettings
-    from jaxft.study.settings import SystemSettings
+    from jaxft.study.settings import EvaluationSettings, SystemSettings
     from jaxft.study.simulate import SimulateSettings
 
 
 def settings_from(configuration: Configuration, folder: Path) -> Any:
     """The study's frozen settings. Paths in the configuration are relative to ``folder``, that of the YAML."""
-    from jaxft.study.settings import EvaluationSettings, StudySettings
+    from jaxft.study.settings import StudySettings
 
     c = configuration
     md = md_settings(c.md)
@@ -50,7 +51,7 @@ def settings_from(configuration: Configuration, folder: Path) -> Any:
         weights_from=c.periodic.weights_from,
         finetune=finetune_from(c.finetune, c.seed),
         replay=replay_from(c.replay, folder),
-        evaluation=EvaluationSettings(**c.evaluation.model_dump()),
+        evaluation=_evaluation(c.evaluation, folder),
         executor=executor_from(configuration),
         store=Path(c.labels.store),
         accept_versions=tuple(c.labels.accept_versions),
@@ -59,6 +60,13 @@ def settings_from(configuration: Configuration, folder: Path) -> Any:
         demonstration=c.demonstration,
         configuration=_resolved(c, md),
     )
+
+
+def _evaluation(section: Evaluation, folder: Path) -> "EvaluationSettings":
+    from jaxft.study.settings import EvaluationSettings
+
+    common = None if section.common_set is None else folder / section.common_set
+    return EvaluationSettings(**{**section.model_dump(), "common_set": common})
 
 
 def system_from(section: System, folder: Path) -> "SystemSettings":
@@ -127,10 +135,11 @@ def _unused_by(ensemble: str) -> dict[str, None]:
 
 
 def _check_volume_guard(section: Dynamics, ensembles: Sequence[str]) -> None:
-    """A limit on the volume that was given needs a barostat somewhere."""
+    """A limit on the volume needs a barostat somewhere; a recorded configuration names its default, which is none."""
     from jaxft.md.ensembles import ENSEMBLES
 
-    if "max_volume_change" in section.model_fields_set and not any(ENSEMBLES[name].moves_cell for name in ensembles):
+    default = type(section).model_fields["max_volume_change"].default
+    if section.max_volume_change != default and not any(ENSEMBLES[name].moves_cell for name in ensembles):
         raise InputError(
             f"md.max_volume_change is {section.max_volume_change}, but the volume is constant under "
             f"{', '.join(ensembles)}; leave it out"

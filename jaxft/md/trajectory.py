@@ -1,5 +1,6 @@
 """A trajectory that was written: what a run recorded of one replica, read back. Writing it is ``h5md.py``'s part."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,19 @@ class Trajectory:
         atoms.positions = self.positions[frame]
         atoms.set_velocities(self.velocities[frame].astype(np.float64) / units.FEMTOSECOND)
         return atoms
+
+    def structures(self, frames: Sequence[int], chunk: int = 256) -> Iterator[Atoms]:
+        """Frames one after another without velocities, read ``chunk`` at a time."""
+        for start in range(0, len(frames), chunk):
+            wanted = list(frames[start : start + chunk])
+            positions = self.positions[wanted]
+            cells = None if self.cells is None else self.cells[wanted]
+            for k in range(len(wanted)):
+                atoms = self.template.copy()
+                if cells is not None:
+                    atoms.set_cell(cells[k])
+                atoms.positions = positions[k]
+                yield atoms
 
 
 def read_trajectory(path: str | Path, n_frames: int | None = None) -> Trajectory:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import rankdata
 from sklearn.linear_model import LinearRegression
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import roc_curve
 
 
 def ranks_within(values: Float[np.ndarray, "rows"], strata: Int[np.ndarray, "rows"]) -> Float[np.ndarray, "rows"]:
@@ -22,17 +22,23 @@ def ranks_within(values: Float[np.ndarray, "rows"], strata: Int[np.ndarray, "row
 
 
 def spearman(x: Float[np.ndarray, "rows"], y: Float[np.ndarray, "rows"]) -> float:
-    """Spearman's ρ; NaN where either is constant or there are fewer than three rows."""
+    """Spearman's ρ, the correlation of ranks; NaN where either is constant or there are fewer than three rows."""
     if len(x) < 3 or np.ptp(x) == 0.0 or np.ptp(y) == 0.0:
         return float("nan")
-    return float(spearmanr(x, y).statistic)
+    return float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
 
 
 def auroc(signal: Float[np.ndarray, "rows"], bad: Bool[np.ndarray, "rows"]) -> float:
-    """Area under the ROC curve: the probability that a bad row has the higher signal; NaN where all rows are of one kind."""
-    if bad.all() or not bad.any():
+    """Area under the ROC curve: the probability that a bad row has the higher signal, ties counting half; NaN for one kind of rows.
+
+    By the rank sum of Mann and Whitney, which a bootstrap can afford (scikit-learn's function checks its input for ten times as
+    long). Source: J. Hanley & B. McNeil, Radiology 143 (1982) 29.
+    """
+    n_bad = int(bad.sum())
+    n_good = len(bad) - n_bad
+    if n_bad == 0 or n_good == 0:
         return float("nan")
-    return float(roc_auc_score(bad, signal))
+    return float((rankdata(signal)[bad].sum() - n_bad * (n_bad + 1) / 2) / (n_bad * n_good))
 
 
 def roc_points(
@@ -46,7 +52,8 @@ def roc_points(
 
 @dataclass(frozen=True)
 class Regression:
-    """y = intercept + slope x, fitted to one half of the groups. r2_test: 1 - SS_error/SS_total on the other half (may be negative)."""
+    """y = intercept + slope x, fitted to one half of the groups; r2_test: 1 - SS_error/SS_total on the other half, which may be
+    negative."""
 
     slope: float
     intercept: float

@@ -2,7 +2,7 @@
 
 config.yaml  record.json  labels.db  log.txt  checkpoints/  start/
 naive/  periodic/   trajectories/*.h5md  datasets/NAME.extxyz  models/NAME/
-evaluation/         trajectories/*.h5md  residuals.json
+evaluation/         trajectories/*.h5md  frames/NAME.extxyz  residuals.json  coverage.json ...
 report/             index.html  figures/*.png  *.csv
 """
 
@@ -25,6 +25,14 @@ class Layout:
     def residuals(self) -> Path:
         """Residual series and scores of all models."""
         return self.root / "evaluation" / "residuals.json"
+
+    def test_frames(self, model: str) -> Path:
+        """Labelled frames of a model's own dynamics."""
+        return self.root / "evaluation" / "frames" / f"{model}.extxyz"
+
+    def evaluation(self, name: str) -> Path:
+        """A record of the analysis: coverage, qresidual, cross, events, structure."""
+        return self.root / "evaluation" / f"{name}.json"
 
     def start_box(self, purpose: str, number: int) -> Path:
         """A packed, relaxed and equilibrated box: for ``sampling`` or for ``test``."""

@@ -36,8 +36,11 @@ PACKAGES = (
     "matscipy",
 )
 
-FREE = {"labels": ("workers", "store", "accept_versions", "executor", "cluster", "time_limit_s", "scratch")}
-"""Settings that a run may be continued with other values of: they decide where and how fast, not what."""
+FREE = {
+    "labels": ("workers", "store", "accept_versions", "executor", "cluster", "time_limit_s", "scratch"),
+    "evaluation": ("layers", "common_set"),
+}
+"""Settings that a run may be continued with other values of: they decide where and how fast, or what is asked of it afterwards."""
 
 
 def is_finished(layout: Layout, configuration: Mapping[str, Any]) -> bool:
@@ -49,6 +52,12 @@ def is_finished(layout: Layout, configuration: Mapping[str, Any]) -> bool:
         if strangers:
             raise InputError(f"{layout.root} is not empty and holds no jaxft run; choose another folder with -o")
         return False
+    check_same_study(layout, configuration)
+    return bool(_body(layout)["finished"])
+
+
+def check_same_study(layout: Layout, configuration: Mapping[str, Any]) -> None:
+    """Raise InputError where the folder holds no run, or one of a configuration that decides results otherwise."""
     record = read_json(layout.record, FORMAT, VERSION)
     changed = differences(record["configuration"], configuration)
     if changed:
@@ -56,7 +65,6 @@ def is_finished(layout: Layout, configuration: Mapping[str, Any]) -> bool:
             f"{layout.root} holds a run of another configuration (differs in {', '.join(changed)}); "
             "choose another folder with -o, or restore the configuration"
         )
-    return bool(record["finished"])
 
 
 def open_record(layout: Layout, configuration: Mapping[str, Any], seed: int, content: Mapping[str, str]) -> None:

@@ -27,10 +27,12 @@ from jaxft.strategies.bench import Arm
 from jaxft.strategies.naive import run_naive
 from jaxft.strategies.periodic import run_periodic
 from jaxft.structures.species import species_of
+from jaxft.study.analysing import analyse
 from jaxft.study.bench import StudyBench
 from jaxft.study.boxes import packed_box, prepare_boxes
 from jaxft.study.labelled import LabelDesk
 from jaxft.study.layout import Layout
+from jaxft.study.models import planned_models
 from jaxft.study.progress import Progress
 from jaxft.study.record import FREE, alone, close_record, open_record
 from jaxft.study.settings import StudySettings
@@ -44,12 +46,14 @@ class Outcome:
     failures    arms that ended before their last budget, and why
     unlabelled  evaluation frames whose label failed
     stopped     test seeds that a guard ended
+    missing     parts of the analysis that could not be made, and why
     """
 
     report: Report
     failures: tuple[str, ...]
     unlabelled: int
     stopped: int
+    missing: tuple[str, ...]
 
 
 def check(settings: StudySettings) -> Potential:
@@ -92,15 +96,17 @@ def run_study(settings: StudySettings, root: Path, progress: Progress) -> Outcom
                 tests,
                 demonstration=settings.demonstration,
                 settings={**_shown(settings), "failures": failures},
-                planned=_planned(settings),
+                planned=["base", *(name for names in planned_models(settings).values() for name in names)],
                 sampling=bench.stretches,
             )
             write_residuals(layout.residuals, record)
-        made = report(root)
+        missing = analyse(settings, layout, base, progress)
+        # the report says whether the run is finished, so that comes first; ``jaxft run`` makes up for a kill between the two
         close_record(layout, {"blocks of dynamics": COMPILATIONS.total()})
+        made = report(root)
     unlabelled = sum(len(seed.failures) for test in tests for seed in test.seeds)
     stopped = sum(seed.stopped is not None for test in tests for seed in test.seeds)
-    return Outcome(made, tuple(failures), unlabelled, stopped)
+    return Outcome(made, tuple(failures), unlabelled, stopped, missing)
 
 
 def _arms(settings: StudySettings, bench: StudyBench) -> list[Arm]:
@@ -110,14 +116,6 @@ def _arms(settings: StudySettings, bench: StudyBench) -> list[Arm]:
         "periodic": lambda: run_periodic(bench, settings.budgets, settings.weights_from),
     }
     return [run() for name, run in arms.items() if name in settings.strategies]
-
-
-def _planned(settings: StudySettings) -> list[str]:
-    names = {
-        "naive": [f"N-{budget}pts" for budget in settings.budgets],
-        "periodic": [f"FT{number}" for number in range(1, len(settings.budgets) + 1)],
-    }
-    return ["base", *(model for arm in names if arm in settings.strategies for model in names[arm])]
 
 
 def _shown(settings: StudySettings) -> dict[str, Any]:

@@ -43,11 +43,24 @@ class SystemSettings:
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """Test dynamics of each model: labels in all, length in ps after equilibration, independent seeds."""
+    """Test dynamics of each model, and what is asked of it afterwards.
+
+    labels_per_model  in all, evenly spread over seeds and time
+    test_ps           length after equilibration
+    seeds             independent runs
+    layers            whose descriptors are analysed: ``last`` or ``all`` of the potential
+    common_set        labelled frames of the reference's own dynamics, which every model is scored on; None: no such frames
+    """
 
     labels_per_model: int = 20
     test_ps: float = 5.0
     seeds: int = 3
+    layers: str = "last"
+    common_set: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.layers not in ("last", "all"):
+            raise InputError(f"evaluation.layers must be last or all, got {self.layers!r}")
 
 
 @dataclass(frozen=True)

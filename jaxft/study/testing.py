@@ -23,6 +23,7 @@ from jaxft.study.layout import Layout
 from jaxft.study.plan import shares
 from jaxft.study.progress import Progress
 from jaxft.study.settings import StudySettings
+from jaxft.study.test_frames import write_test_frames
 
 
 def base_with_offset(base: Potential, smallest: Model, precision: str) -> Model:
@@ -56,12 +57,13 @@ def run_test(
     frames = [[t.to_atoms(first + k) for k in chosen] for t, chosen in zip(trajectories, picks, strict=True)]
     flat = [atoms for of_seed in frames for atoms in of_seed]
     with progress.task(f"labels {name}", len(flat), "labels") as task:
-        entries = iter(
-            desk.entries(flat, lambda now: task.update(now.done, f"{now.failed} failed" if now.failed else ""))
-        )
+        bought = desk.entries(flat, lambda now: task.update(now.done, f"{now.failed} failed" if now.failed else ""))
 
     evaluate = Evaluator(model.potential, dtype=settings.precision)
     spacing = settings.md.timestep_fs * settings.md.frame_every
+    times = [(np.array(chosen, dtype=np.float64) + 1.0) * spacing for chosen in picks]
+    write_test_frames(layout.test_frames(model.name), frames, [t.tolist() for t in times], bought)
+    entries = iter(bought)
     seeds = []
     for k, (trajectory, chosen) in enumerate(zip(trajectories, picks, strict=True)):
         results = [evaluate(atoms) for atoms in frames[k]]
@@ -69,7 +71,7 @@ def run_test(
         seeds.append(
             SeedTest(
                 seed=k,
-                times_fs=(np.array(chosen, dtype=np.float64) + 1.0) * spacing,
+                times_fs=times[k],
                 model_energies=np.array([r.energy for r in results]),
                 reference_energies=energies,
                 model_forces=np.array([r.forces for r in results]).reshape(-1, len(boxes[0]), 3),

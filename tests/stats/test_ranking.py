@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
+from sklearn.metrics import roc_auc_score
 
 from jaxft.stats.ranking import auroc, ranks_within, regression_by_halves, roc_points, spearman
 
@@ -25,6 +27,9 @@ def test_auroc_is_the_probability_of_the_right_order():
     signal, bad = random.normal(size=60), random.random(60) < 0.3
     pairs = [(a > b) for a in signal[bad] for b in signal[~bad]]
     assert auroc(signal, bad) == pytest.approx(np.mean(pairs))
+    tied = np.round(signal)
+    assert auroc(tied, bad) == pytest.approx(roc_auc_score(bad, tied))
+    assert spearman(tied, signal**2) == pytest.approx(spearmanr(tied, signal**2).statistic)
     assert np.isnan(auroc(signal, np.zeros(60, bool)))
     assert np.isnan(spearman(signal, np.ones(60)))
 

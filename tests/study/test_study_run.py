@@ -143,3 +143,30 @@ def test_an_element_that_the_base_lacks_is_named(study, environment, tmp_path):
     assert done.returncode == 2
     assert "does not know K" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_the_analysis_is_part_of_it_and_can_be_made_again(undisturbed, environment):
+    folder, _ = undisturbed
+    records = {name: folder / "evaluation" / f"{name}.json" for name in ("coverage", "qresidual", "cross")}
+    q, cross = (json.loads(records[name].read_text()) for name in ("qresidual", "cross"))
+    assert {(m["name"], m["descriptors"]) for m in q["models"]} == {
+        (name, kind) for name in ("N-2pts", "N-4pts", "FT1", "FT2") for kind in ("base", "own")
+    }
+    assert all(len(t["times_fs"]) == 20 for m in q["models"] if m["descriptors"] == "base" for t in m["timelines"])
+    assert {(cell["model"], cell["frames_of"]) for cell in cross["cells"]} == {
+        (one, other)
+        for one in ("base", "N-2pts", "N-4pts", "FT1", "FT2")
+        for other in ("base", "N-2pts", "N-4pts", "FT1", "FT2")
+    }
+    before = results(folder)
+    for path in records.values():
+        path.unlink()
+    done = subprocess.run(
+        [sys.executable, "-m", "jaxft", "analyze", str(folder)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert results(folder) == before

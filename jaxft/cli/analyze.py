@@ -1,0 +1,47 @@
+"""``jaxft analyze RUN``: what trajectories, labels and models of a run say, as records; no dynamics, no labels, no training."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from jaxft.errors import InputError
+
+
+def analyze(
+    run_folder: Annotated[Path, typer.Argument(help="run folder", show_default=False)],
+    config: Annotated[
+        Path | None,
+        typer.Option("-c", "--config", help="YAML with other settings of the analysis (default: the run's own)"),
+    ] = None,
+) -> None:
+    """Analyse a run again, finished or not: coverage, Q residuals, cross-evaluation; then make its report."""
+    from jaxft.cli.main import prepare_jax
+    from jaxft.cli.progress import TerminalProgress
+    from jaxft.cli.settings import settings_from
+    from jaxft.cli.yaml_file import read_configuration
+
+    own = run_folder / "config.yaml"
+    if not own.is_file():
+        raise InputError(f"{run_folder} holds no config.yaml; expected the folder of a jaxft run")
+    path = config or own
+    configuration = read_configuration(path)
+    prepare_jax(configuration.precision)
+    settings = settings_from(configuration, path.parent)
+
+    from jaxft.potential.load import load
+    from jaxft.report.report import report
+    from jaxft.study.analysing import analyse
+    from jaxft.study.layout import Layout
+    from jaxft.study.record import check_same_study
+
+    layout = Layout(run_folder)
+    check_same_study(layout, settings.configuration)
+    console = Console(soft_wrap=True)
+    with TerminalProgress(console, run_folder / "log.txt") as progress:
+        missing = analyse(settings, layout, load(settings.base, head=settings.head), progress)
+    for one in missing:
+        console.print(f"not analysed: {one}", highlight=False)
+    if layout.residuals.exists():
+        console.print(f"report: {report(run_folder).page}", highlight=False)

@@ -1,0 +1,33 @@
+"""``jaxft analyze``: trajectories, labels and models of a run in, ``evaluation/*.json`` out. Runs no dynamics and buys no label.
+
+Made from what is there: a run that is still going is analysed as far as it has come, and every record says what is missing.
+"""
+
+from jaxft.errors import InputError
+from jaxft.potential.potential import Potential
+from jaxft.study.coverage import analyse_coverage
+from jaxft.study.cross_evaluation import analyse_cross
+from jaxft.study.layout import Layout
+from jaxft.study.progress import Progress
+from jaxft.study.q_residuals import analyse_q
+from jaxft.study.run_view import RunView
+from jaxft.study.settings import StudySettings
+
+PARTS = {"coverage": analyse_coverage, "Q residuals": analyse_q, "cross-evaluation": analyse_cross}
+
+
+def analyse(settings: StudySettings, layout: Layout, base: Potential, progress: Progress) -> tuple[str, ...]:
+    """Write every record that can be made; returns what could not be, in words."""
+    view = RunView(settings, layout, base)
+    if not view.models:
+        return ("no model has been fine-tuned yet; coverage, Q residuals and cross-evaluation need at least one",)
+    missing: list[str] = []
+    with progress.task("analysis", len(PARTS), "parts") as task:
+        for done, (name, part) in enumerate(PARTS.items()):
+            task.update(done, name)
+            try:
+                part(view)
+            except InputError as error:
+                missing.append(f"{name}: {error}")
+        task.update(len(PARTS))
+    return tuple(missing)

@@ -1,0 +1,186 @@
+"""``qresidual.json`` of a run: a Q model for each training set, its limits, Q along each test, and whether Q finds errors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxft.analysis.environments import Environments
+from jaxft.analysis.proxy import LabelledAtoms, judge_signals
+from jaxft.analysis.q_model import (
+    RATE,
+    Calibration,
+    QModel,
+    calibrate,
+    fit_q_model,
+    frame_maximum,
+    q_and_t2,
+    ratio_to_limit,
+)
+from jaxft.analysis.q_record import ModelQ, QRecord, Timeline, element_limits, timeline, write_q
+from jaxft.analysis.rivals import closeness, distance_to_training, force_size
+from jaxft.errors import InputError
+from jaxft.finetune.predict_set import predict_set
+from jaxft.potential.describe import describe
+from jaxft.potential.potential import Potential
+from jaxft.strategies.bench import Model
+from jaxft.study.run_view import RunView
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """A model's Q model and limits by one potential's descriptors, and the training set as it sees it."""
+
+    q: QModel
+    limits: Calibration
+    training: Environments
+
+
+def analyse_q(view: RunView) -> None:
+    """Write ``qresidual.json``; a model without limits says why, and so does a proxy that can't be judged."""
+    models: list[ModelQ] = []
+    fitted: dict[tuple[str, str], _Fitted] = {}
+    for model in view.models:
+        for kind, potential in (("base", view.base), ("own", model.potential)):
+            try:
+                fitted[kind, model.name] = one = _fit(view, model, potential)
+            except InputError as error:
+                models.append(_no_q(model, kind, str(error)))
+                continue
+            timelines = _timelines(view, model, potential, one) if kind == "base" else ()
+            models.append(_model_q(model, kind, one, timelines))
+    try:
+        proxies, why = {"atoms": tuple(judge_signals(_labelled_atoms(view, fitted)))}, None
+    except InputError as error:
+        proxies, why = {}, str(error)
+    box = next((labelled.atoms for model in view.models for labelled in model.data), None)
+    write_q(
+        view.layout.evaluation("qresidual"),
+        QRecord(
+            layers=view.settings.evaluation.layers,
+            features=next(iter(fitted.values())).training.values.shape[1] if fitted else 0,
+            nominal_rate=RATE,
+            atom_symbols=() if box is None else tuple(box.get_chemical_symbols()),
+            models=tuple(models),
+            proxies=proxies,
+            no_proxy=why,
+        ),
+    )
+
+
+def _fit(view: RunView, model: Model, descriptors: Potential) -> _Fitted:
+    training = view.training(model, descriptors)
+    q = fit_q_model(training)
+    calibrating = view.calibrating(model)
+    if not calibrating.frames:
+        raise InputError(f"there are no production frames of {model.name} besides its labels; limits need some")
+    frames = view.describe(calibrating.frames, descriptors)
+    return _Fitted(q, calibrate(q, frames, calibrating.n_effective), training)
+
+
+def _no_q(model: Model, kind: str, why: str) -> ModelQ:
+    return ModelQ(
+        model.name, model.strategy, model.budget, kind, len(model.data), {}, 0, 0.0, False, None, None, (), why
+    )
+
+
+def _model_q(model: Model, kind: str, one: _Fitted, timelines: Sequence[Timeline]) -> ModelQ:
+    return ModelQ(
+        name=model.name,
+        strategy=model.strategy,
+        budget=model.budget,
+        descriptors=kind,
+        frames=one.q.frames,
+        elements=element_limits(one.q, one.limits),
+        calibration_frames=one.limits.n_frames,
+        calibration_effective=one.limits.n_effective,
+        enough=one.limits.enough,
+        frame_limit=one.limits.frame.value,
+        frame_rate=one.limits.frame.rate,
+        timelines=tuple(timelines),
+    )
+
+
+def _timelines(view: RunView, model: Model, potential: Potential, one: _Fitted) -> list[Timeline]:
+    """Q along each test of a model, frame by frame; memory stays flat."""
+    found = []
+    for seed, stretch in enumerate(view.tests(model.name)):
+        numbers = stretch.trajectory.template.numbers
+        frames = range(stretch.first, stretch.stop)
+        largest, atom, share = (np.zeros(len(frames)) for _ in range(3))
+        stream = describe(
+            potential,
+            stretch.trajectory.structures(frames),
+            layers=view.settings.evaluation.layers,
+            dtype=view.settings.precision,
+        )
+        for k, values in enumerate(stream):
+            here = Environments(numbers, np.zeros(len(numbers), dtype=int), values, 1)
+            ratio = ratio_to_limit(q_and_t2(one.q, here)[0], numbers, one.limits.q)
+            (largest[k],), (atom[k],) = frame_maximum(ratio, here.frame, 1)
+            share[k] = float((ratio > 1.0).mean())
+        spacing = view.settings.md.timestep_fs * view.settings.md.frame_every
+        times = (np.arange(len(frames)) + 1.0) * spacing
+        found.append(timeline(seed, times, largest, atom.astype(int), share, one.limits.frame.value))
+    return found
+
+
+def _labelled_atoms(view: RunView, fitted: dict[tuple[str, str], _Fitted]) -> LabelledAtoms:
+    """Every atom of every labelled frame of the models that have Q models, with all signals."""
+    parts: dict[str, list[np.ndarray]] = {}
+
+    def add(**values: np.ndarray) -> None:
+        for name, value in values.items():
+            parts.setdefault(name, []).append(value)
+
+    n_frames = 0
+    for number, model in enumerate(view.models):
+        frames = view.labelled(model.name)
+        if frames is None or not len(frames.labelled) or ("base", model.name) not in fitted:
+            continue
+        good = frames.labelled
+        atoms = [frames.atoms[k] for k in good]
+        said = predict_set(model.potential, atoms, dtype=view.settings.precision)
+        residual = (said.energies - frames.energies[good]) / np.array([len(a) for a in atoms])
+        by_base, by_own = view.describe(atoms), view.describe(atoms, model.potential)
+        one = fitted["base", model.name]
+        add(
+            numbers=by_base.numbers,
+            frame=by_base.frame + n_frames,
+            force_error=np.concatenate(
+                [np.linalg.norm(f - frames.forces[k], axis=1) for f, k in zip(said.forces, good, strict=True)]
+            ),
+            run=number * 1000 + frames.seeds[good],
+            seed=frames.seeds[good],
+            model=np.full(len(good), number),
+            energy_error=np.abs(residual - residual.mean()),
+        )
+        add(
+            q=_ratio(one, by_base),
+            own_q=_ratio(fitted.get(("own", model.name)), by_own),
+            distance=distance_to_training(one.q, one.training, by_base),
+            force=force_size(said.forces),
+            close=closeness(atoms),
+        )
+        n_frames += len(good)
+    if not n_frames:
+        raise InputError("no labelled frame of any model's dynamics; a proxy is judged on those, so label some first")
+    whole = {name: np.concatenate(values) for name, values in parts.items()}
+    signals = {
+        "Q residual": "q",
+        "Q residual, model's own descriptors": "own_q",
+        "distance to the nearest training environment": "distance",
+        "force": "force",
+        "closest contact": "close",
+    }
+    return LabelledAtoms(
+        **{name: whole[name] for name in ("numbers", "frame", "force_error", "run", "seed", "model", "energy_error")},
+        signals={name: whole[column] for name, column in signals.items()},
+    )
+
+
+def _ratio(one: _Fitted | None, of: Environments) -> Float[np.ndarray, "rows"]:
+    if one is None:
+        return np.full(len(of.numbers), np.nan)
+    return ratio_to_limit(q_and_t2(one.q, of)[0], of.numbers, one.limits.q)

@@ -1,0 +1,108 @@
+"""A run as the analysis sees it: models, the dynamics that their labels came from, their tests, and descriptors of all of it.
+
+Everything is read from the run folder; nothing is run. Descriptors are those of one fixed potential unless another is named.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from ase import Atoms
+from jaxtyping import Int
+
+from jaxft.analysis.environments import Environments, environments
+from jaxft.md.trajectory import read_trajectory
+from jaxft.potential.potential import Potential
+from jaxft.strategies.bench import Model
+from jaxft.study.layout import Layout
+from jaxft.study.models import load_models, planned_models
+from jaxft.study.production import (
+    Stretch,
+    fingerprint,
+    fingerprints,
+    frames_of,
+    sampling_stretches,
+    spread_frames,
+    stretch_of,
+)
+from jaxft.study.settings import StudySettings
+from jaxft.study.test_frames import TestFrames, read_test_frames
+
+CALIBRATION_FRAMES = 400
+"""At most, for limits: evenly spread over the production of the segments that a training set came from."""
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrating:
+    """Unlabelled production frames of a training set's segments, and how many independent ones they are."""
+
+    frames: tuple[Atoms, ...]
+    n_effective: float
+
+
+class RunView:
+    """What is in a run folder so far."""
+
+    def __init__(self, settings: StudySettings, layout: Layout, base: Potential) -> None:
+        self.settings, self.layout, self.base = settings, layout, base
+
+    @cached_property
+    def models(self) -> list[Model]:
+        """Fine-tuned models, strategy by strategy, in order."""
+        return load_models(self.settings, self.layout)
+
+    @cached_property
+    def largest(self) -> list[Model]:
+        """The last model of each strategy: those with the most labels."""
+        return [max(of, key=lambda m: m.budget) for of in self._by_strategy().values()]
+
+    def _by_strategy(self) -> dict[str, list[Model]]:
+        found: dict[str, list[Model]] = {}
+        for model in self.models:
+            found.setdefault(model.strategy, []).append(model)
+        return found
+
+    def missing(self) -> list[str]:
+        """Planned models that are not there yet."""
+        there = {model.name for model in self.models}
+        return [name for names in planned_models(self.settings).values() for name in names if name not in there]
+
+    def production(self, model: Model) -> list[Stretch]:
+        """The segments that its labels were picked from."""
+        stage = 1 + [m.name for m in self._by_strategy()[model.strategy]].index(model.name)
+        return sampling_stretches(self.settings, self.layout, model.strategy, stage)
+
+    def calibrating(self, model: Model) -> Calibrating:
+        """Frames to calibrate its limits with."""
+        stretches = self.production(model)
+        chosen = spread_frames(stretches, CALIBRATION_FRAMES, without=model.data)
+        effective = sum(stretch.n_effective for stretch in stretches)
+        return Calibrating(tuple(frames_of(stretches, chosen)), min(effective, float(len(chosen))))
+
+    def groups(self, model: Model) -> Int[np.ndarray, "frames"] | None:
+        """Which segment each structure of its training set came from; None where one is from elsewhere."""
+        origin = {print_: k for k, stretch in enumerate(self.production(model)) for print_ in fingerprints(stretch)}
+        found = [origin.get(fingerprint(labelled.atoms.positions)) for labelled in model.data]
+        return None if None in found else np.array(found)
+
+    def training(self, model: Model, descriptors: Potential | None = None) -> Environments:
+        """Its training set."""
+        return self.describe([labelled.atoms for labelled in model.data], descriptors)
+
+    def describe(self, structures: Sequence[Atoms], descriptors: Potential | None = None) -> Environments:
+        """Environments by the base, or by another potential."""
+        return environments(
+            descriptors or self.base, structures, layers=self.settings.evaluation.layers, dtype=self.settings.precision
+        )
+
+    def tests(self, name: str) -> list[Stretch]:
+        """A model's own dynamics, seed by seed, after equilibration; none where it was not tested yet."""
+        paths = self.layout.trajectories("evaluation", name, self.settings.evaluation.seeds)
+        first = self.settings.frames(self.settings.equilibrate_ps)
+        return [stretch_of(path.stem, read_trajectory(path), first) for path in paths if path.exists()]
+
+    def labelled(self, name: str) -> TestFrames | None:
+        """Labelled frames of its test; None where there are none yet."""
+        path = self.layout.test_frames(name)
+        return read_test_frames(path) if path.exists() else None
