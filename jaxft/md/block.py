@@ -2,9 +2,9 @@
 
 Traced: parameters, positions, momenta, keys, cells, temperatures (one for each frame), pressure, timestep, friction, limits,
 how many frames. Static: the network's settings, the ensemble, and the shapes (atoms, replicas, capacities, grid of the
-neighbor search, steps per frame, room for frames). New weights, another temperature, a shorter block or another box of the
-same shape never recompile. The force at the first position is computed anew with the block's parameters, so that a state can
-go on under another model.
+neighbor search, steps per frame, room for frames), and whether a monitor watches. New weights, another temperature, a shorter
+block, another box of the same shape or the monitor of another training set never recompile. The force at the first position is
+computed anew with the block's parameters, so that a state can go on under another model.
 """
 
 from collections import Counter
@@ -19,7 +19,8 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxft import pytree, units
 from jaxft.md.dynamics import Bath, Dynamics, kinetic_energy, pressure, volume
 from jaxft.md.ensembles import ENSEMBLES, conserved_energy, degrees_of_freedom
-from jaxft.md.guards import Limits, Met, status_of
+from jaxft.md.guards import Limits, Met, Status, status_of
+from jaxft.md.monitor import Reading, Watch, farthest_cutoff, look, must_stop
 from jaxft.md.neighbors import Candidates, Grid, filter_edges, find_candidates, is_stale, reach_needed
 from jaxft.potential.derivatives import predict
 from jaxft.structures.graph import Graph, edge_vectors
@@ -67,12 +68,14 @@ class Replicas:
     """State of R replicas, stacked along the first axis: dynamics, potential energies (eV), statuses, steps done by each.
 
     A replica whose status is not 0 keeps its last good state, with the energy that it had, and counts no more steps.
+    above: of a monitor's last ``Reading``; None where there is none.
     """
 
     dynamics: Dynamics
     energy: Float[Array, "replicas"]
     status: Int[Array, "replicas"]
     steps: Int[Array, "replicas"]
+    above: Int[Array, "replicas"] | None = None
 
 
 @pytree.pytree
@@ -80,7 +83,8 @@ class Frames:
     """What a block records at the end of each interval; arrays start with (frames, replicas).
 
     positions (Å), momenta (√(eV·u)), interaction energy, kinetic and conserved energy (eV), cells (Å), pressures (eV/Å³),
-    status, steps done. A frame of a stopped replica repeats its last good state.
+    status, steps done, and what the monitor says (None where there is none). A frame of a stopped replica repeats its last good
+    state. The frame at which a monitor stops a replica is good itself, so only the next one carries the status.
     """
 
     positions: Float[Array, "frames replicas atoms 3"]
@@ -92,6 +96,7 @@ class Frames:
     pressure: Float[Array, "frames replicas"]
     status: Int[Array, "frames replicas"]
     steps: Int[Array, "frames replicas"]
+    reading: Reading | None = None
 
 
 @pytree.pytree
@@ -146,21 +151,24 @@ def run_block(
     heating: Float[Array, "frames"],
     replicas: Replicas,
     count: Int[Array, ""],
+    watch: Watch | None = None,
 ) -> tuple[Replicas, Frames, Need]:
     """Advance all replicas by ``count × steps_per_frame`` steps; ``count`` is at most ``shape.frames``.
 
     bath.kT holds for the replica, ``heating`` is a factor on it for each frame's interval (1: none). Returns the new state, the
     frames (zeros after the first ``count``), and the largest needs. Where these do not fit into ``shape``, edges were missing:
     the block gave up at that frame and the whole result must be thrown away. The state that a block begins with is guarded like
-    every other.
+    every other. ``watch`` looks at frames; where it is None the program has no trace of it.
     """
-    COMPILATIONS[(network, shape, replicas.dynamics.position.shape, str(replicas.dynamics.position.dtype))] += 1
+    positions, of_watch = replicas.dynamics.position, () if watch is None else (watch.network, watch.layers)
+    COMPILATIONS[(network, shape, positions.shape, str(positions.dtype), *of_watch)] += 1
     ensemble, n_atoms = ENSEMBLES[shape.ensemble], replicas.dynamics.position.shape[1]
     n_dof = degrees_of_freedom(shape.ensemble, n_atoms)
     per_replica = Bath(0, None, None, None, None, None)  # type: ignore[arg-type]
     evaluate = partial(_evaluate, network, shape, system)
-    search = jax.vmap(partial(_search, network, shape, system))
-    stale = jax.vmap(lambda d, c: is_stale(d.position, d.cell, c, network.cutoff, system.skin))
+    cutoff = farthest_cutoff(network, watch)
+    search = jax.vmap(partial(_search, cutoff, shape, system))
+    stale = jax.vmap(lambda d, c: is_stale(d.position, d.cell, c, cutoff, system.skin))
     move = jax.vmap(lambda state, warm: ensemble.before_force(state, warm, n_dof), in_axes=(0, per_replica))
     finish = jax.vmap(lambda state, warm: ensemble.after_force(state, warm, n_dof), in_axes=(0, per_replica))
     conserved = jax.vmap(partial(conserved_energy, shape.ensemble), in_axes=(0, 0, per_replica))
@@ -170,7 +178,7 @@ def run_block(
     )
 
     def needed(found: _Forces, candidates: Candidates, cells: Float[Array, "replicas 3 3"], status: Any) -> Need:
-        reach = jax.vmap(lambda cell: reach_needed(cell, system.pbc, shape.grid, network.cutoff + system.skin))
+        reach = jax.vmap(lambda cell: reach_needed(cell, system.pbc, shape.grid, cutoff + system.skin))
         asked = Need(found.edges, candidates.count, candidates.fullest, reach(cells))
         # what a replica that is stopped would have needed (atoms on top of each other, a collapsed cell) counts for nothing
         return jax.tree.map(
@@ -193,9 +201,24 @@ def run_block(
         # once edges were missing the trajectory is wrong, and so is what it needs
         more = jax.tree.map(jnp.maximum, need, needed(found, candidates, dynamics.cell, status))
         need = jax.tree.map(partial(jnp.where, fits(need, shape)), more, need)
-        return (Replicas(dynamics, energy, status, steps), candidates, need), None
+        return (Replicas(dynamics, energy, status, steps, old.above), candidates, need), None
 
-    def frame_of(r: Replicas, warm: Bath) -> Frames:
+    def read(r: Replicas, candidates: Candidates) -> Reading | None:
+        if watch is None or r.above is None:
+            return None
+        # edges within a larger cutoff have no capacity of their own, but are never more than the candidates
+        room = shape.edges if watch.network.cutoff <= network.cutoff else shape.candidates
+        due = (r.status == 0) & (r.steps // shape.steps_per_frame % watch.every == 0)
+        return look(watch, room, due, r.above, r.dynamics.position, r.dynamics.cell, candidates)
+
+    def heed(r: Replicas, reading: Reading | None) -> Replicas:
+        if watch is None or reading is None:
+            return r
+        alarmed = (r.status == 0) & must_stop(watch, reading)
+        status = jnp.where(alarmed, jnp.int32(Status.EXTRAPOLATING), r.status)
+        return pytree.replace(r, status=status, above=reading.above)
+
+    def frame_of(r: Replicas, warm: Bath, reading: Reading | None) -> Frames:
         d = r.dynamics
         return Frames(
             d.position,
@@ -207,13 +230,16 @@ def run_block(
             jax.vmap(pressure)(d),
             r.status,
             r.steps,
+            reading,
         )
 
     def one_frame(state: tuple[Int[Array, ""], _Carry, Frames]) -> tuple[Int[Array, ""], _Carry, Frames]:
         k, carry, frames = state
         warm = pytree.replace(bath, kT=bath.kT * heating[k])
-        carry, _ = jax.lax.scan(partial(one_step, warm), carry, None, length=shape.steps_per_frame)
-        return k + 1, carry, jax.tree.map(lambda all, now: all.at[k].set(now), frames, frame_of(carry[0], warm))
+        (now, candidates, need), _ = jax.lax.scan(partial(one_step, warm), carry, None, length=shape.steps_per_frame)
+        reading = read(now, candidates)
+        onward = (heed(now, reading), candidates, need)
+        return k + 1, onward, jax.tree.map(lambda all, one: all.at[k].set(one), frames, frame_of(now, warm, reading))
 
     def unfinished(state: tuple[Int[Array, ""], _Carry, Frames]) -> Bool[Array, ""]:
         k, (_, _, need), _ = state
@@ -225,15 +251,16 @@ def run_block(
     running = replicas.status == 0
     dynamics, energy = _choose(running, (renewed, found.energy), (replicas.dynamics, replicas.energy))
     status = jnp.where(running, judge(renewed, found, system.bonds, system.limits), replicas.status)
-    start = Replicas(dynamics, energy, status, replicas.steps)
-    empty = jax.tree.map(lambda now: jnp.zeros((shape.frames, *now.shape), now.dtype), frame_of(start, bath))
+    start = Replicas(dynamics, energy, status, replicas.steps, replicas.above)
+    unread = None if watch is None else Reading(energy, status, status)
+    empty = jax.tree.map(lambda now: jnp.zeros((shape.frames, *now.shape), now.dtype), frame_of(start, bath, unread))
     carry = (start, candidates, needed(found, candidates, dynamics.cell, status))
     _, (replicas, _, need), frames = jax.lax.while_loop(unfinished, one_frame, (jnp.int32(0), carry, empty))
     return replicas, frames, need
 
 
-def _search(network: nn.Module, shape: Shape, system: System, dynamics: Dynamics) -> Candidates:
-    reach = network.cutoff + system.skin
+def _search(cutoff: float, shape: Shape, system: System, dynamics: Dynamics) -> Candidates:
+    reach = cutoff + system.skin
     return find_candidates(dynamics.position, dynamics.cell, system.pbc, shape.grid, reach, shape.candidates)
 
 

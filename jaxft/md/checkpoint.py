@@ -1,9 +1,9 @@
 """The full state of a simulation in one file, replaced in one step: where a killed run goes on, bit for bit.
 
-Positions, momenta, cells, thermostats, random keys, energies, statuses, steps and temperatures of all replicas, and the
-capacities, so that the same programs are compiled. Potential, settings and atoms are not part of it; the file says to which it
-belongs, and is refused by any other run. The one before stays beside it (``NAME.previous``) and takes its place where the disk
-has spoiled the newest.
+Positions, momenta, cells, thermostats, random keys, energies, statuses, steps and temperatures of all replicas, what a monitor
+has counted, and the capacities, so that the same programs are compiled. Potential, settings and atoms are not part of it; the file
+says to which it belongs, and is refused by any other run. The one before stays beside it (``NAME.previous``) and takes its place
+where the disk has spoiled the newest.
 """
 
 import json
@@ -50,6 +50,8 @@ def save_checkpoint(path: str | Path, simulation: Simulation, frames: int, ident
         "steps": replicas.steps,
         "kT": simulation.bath.kT,
     }
+    if replicas.above is not None:
+        arrays["above"] = replicas.above
     record = {
         "format": FORMAT,
         "format_version": VERSION,
@@ -81,10 +83,11 @@ def restore(simulation: Simulation, path: str | Path, identity: dict[str, Any] |
     found = Dynamics(**{name: jnp.asarray(arrays[f"dynamics/{name}"]) for name in _DYNAMICS})
     key = jax.random.wrap_key_data(found.rng, impl=jax.random.key_impl(simulation.replicas.dynamics.rng))
     energy, status, steps = (jnp.asarray(arrays[name]) for name in ("energy", "status", "steps"))
+    above = None if simulation.watch is None else jnp.asarray(arrays["above"])
     bins, reach, per_bin = (record["grid"][name] for name in Grid._fields)
     restored = replace(
         simulation,
-        replicas=Replicas(found.set(rng=key), energy, status, steps),
+        replicas=Replicas(found.set(rng=key), energy, status, steps, above),
         bath=pytree.replace(simulation.bath, kT=jnp.asarray(arrays["kT"])),
         edges=record["edges"],
         candidates=record["candidates"],

@@ -45,6 +45,7 @@ def distribute(simulation: Simulation) -> Simulation:
         ),
         bath=pytree.replace(put(bath, whole), kT=put(bath.kT, split)),
         replicas=put(simulation.replicas, split),
+        watch=put(simulation.watch, whole),
     )
 
 
@@ -94,6 +95,7 @@ def _bytes(simulation: Simulation, replicas: list[int], block_frames: int) -> in
         np.ones(block_frames, dtype=some.bath.kT.dtype),
         some.replicas,
         np.int32(block_frames),
+        some.watch,
     ).compile()
     need: Any = compiled.memory_analysis()
     return int(need.argument_size_in_bytes + need.output_size_in_bytes + need.temp_size_in_bytes)

@@ -25,6 +25,7 @@ class Status(IntFlag):
     TOO_CLOSE = 4
     BOND_STRETCHED = 8
     CELL_RUNAWAY = 16
+    EXTRAPOLATING = 32
 
 
 REASONS = {
@@ -33,6 +34,7 @@ REASONS = {
     Status.TOO_CLOSE: "two atoms too close",
     Status.BOND_STRETCHED: "a bond stretched beyond its limit",
     Status.CELL_RUNAWAY: "the cell shrank or grew beyond its limit",
+    Status.EXTRAPOLATING: "an atom unlike any in the training set (Q over its limit)",
 }
 
 

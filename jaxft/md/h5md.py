@@ -54,6 +54,13 @@ COLUMNS = {
     "status": Column("observables/status", "<i4", "number", None),
 }
 
+MONITORED = {
+    "extrapolation": Column("observables/extrapolation", "<f8", "number", None),
+    "extrapolation_atom": Column("observables/extrapolation_atom", "<i4", "number", None),
+    "extrapolation_above": Column("observables/extrapolation_above", "<i4", "number", None),
+}
+"""Of a run under a monitor only: its reading (``monitor.Reading``)."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -65,6 +72,7 @@ class Layout:
     identity     hash of the run that it belongs to
     n_dof        thermal degrees of freedom
     moving_cell  whether each frame has a cell of its own; else all have the template's
+    alarm        of the monitor: the frame limit, and after how many checks above it there is an alarm; None: no monitor
     """
 
     template: Atoms
@@ -75,10 +83,13 @@ class Layout:
     identity: str
     n_dof: int
     moving_cell: bool = False
+    alarm: tuple[float, int] | None = None
 
     def columns(self) -> dict[str, Column]:
         """What is written frame by frame."""
-        return {name: column for name, column in COLUMNS.items() if name != "cells" or self.moving_cell}
+        always = {name: column for name, column in COLUMNS.items() if name != "cells" or self.moving_cell}
+        status = always.pop("status")
+        return {**always, **(MONITORED if self.alarm is not None else {}), "status": status}
 
 
 def create(path: str | Path, layout: Layout) -> None:
@@ -131,11 +142,12 @@ def read_layout(file: h5py.File) -> Layout:
         identity=str(ours["identity"]),
         n_dof=int(ours["n_dof"]),
         moving_cell=bool(ours["moving_cell"]),
+        alarm=(float(ours["frame_limit"]), int(ours["checks"])) if "frame_limit" in ours else None,
     )
 
 
 def write_frames(path: str | Path, first: int, columns: Mapping[str, np.ndarray]) -> None:
-    """Write frames ``first``, ``first + 1``, …; ``columns`` has all of ``COLUMNS``, frames along the first axis.
+    """Write frames ``first``, ``first + 1``, …; ``columns`` has all that the file was laid out for, frames along the first axis.
 
     Cells are written only where the file was laid out for cells that move.
     """
@@ -228,6 +240,8 @@ def _describe(file: h5py.File, layout: Layout) -> None:
             "info": json.dumps(layout.template.info, sort_keys=True),
         }
     )
+    if layout.alarm is not None:
+        file["parameters/jaxft"].attrs.update({"frame_limit": layout.alarm[0], "checks": layout.alarm[1]})
 
 
 def _allocate(group: h5py.Group, shape: tuple[int, ...], dtype: str, fill: int | None) -> h5py.Dataset:

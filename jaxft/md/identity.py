@@ -1,8 +1,8 @@
 """Which run is this? Hashes that tell one run from every other, so that a file is never continued by another run.
 
 They cover what decides a trajectory: network, parameters and reference energies; settings; atoms, cells, starting
-positions and random keys; temperatures, timestep, friction, relaxation times, pressure. Momenta are left out: they follow
-from the rest, and another machine may round them otherwise.
+positions and random keys; temperatures, timestep, friction, relaxation times, pressure; a monitor, if there is one. Momenta are
+left out: they follow from the rest, and another machine may round them otherwise.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax import linen as nn
 
 from jaxft.md.simulation import Simulation
 
@@ -19,12 +20,16 @@ from jaxft.md.simulation import Simulation
 def identity_of(simulation: Simulation) -> dict[str, Any]:
     """Plain JSON that is equal for equal runs; ``simulation`` as the run begins."""
     replicas, bath, template = simulation.replicas, simulation.bath, simulation.template
-    network = simulation.network
     # one potential for all replicas has one energy, however many there are
     energies = simulation.reference_energy if simulation.stacked else simulation.reference_energy[:1]
-    fields = {f.name: repr(getattr(network, f.name)) for f in dataclasses.fields(network) if f.name not in _FLAX}
+    watch = simulation.watch
+    monitor = (
+        {} if watch is None else {"monitor": f"{_words(watch.network)} {watch.layers} {_hash(jax.tree.leaves(watch))}"}
+    )
     return {
-        "network": f"{type(network).__name__} {json.dumps(fields, sort_keys=True)}",
+        # no entry where there is none: files of before there were monitors are still those of their runs
+        **monitor,
+        "network": _words(simulation.network),
         "parameters": _hash([*jax.tree.leaves(simulation.params), energies]),
         "settings": dataclasses.asdict(simulation.settings),
         "atoms": _hash([template.numbers, template.get_masses(), template.cell.array, template.pbc]),
@@ -35,6 +40,7 @@ def identity_of(simulation: Simulation) -> dict[str, Any]:
                 jax.random.key_data(replicas.dynamics.rng),
                 replicas.steps,
                 replicas.status,
+                *jax.tree.leaves(replicas.above),
                 *jax.tree.leaves(bath),
             ]
         ),
@@ -44,9 +50,9 @@ def identity_of(simulation: Simulation) -> dict[str, Any]:
 
 def first_difference(found: dict[str, Any], expected: dict[str, Any]) -> str | None:
     """``name was x, is now y`` of the first entry in which two identities differ, or None."""
-    for name, now in expected.items():
-        if found.get(name) != now:
-            return f"{name} was {found.get(name)!r}, is now {now!r}"
+    for name in [*(name for name in found if name not in expected), *expected]:
+        if found.get(name) != expected.get(name):
+            return f"{name} was {found.get(name)!r}, is now {expected.get(name)!r}"
     return None
 
 
@@ -57,6 +63,12 @@ def digest(identity: dict[str, Any]) -> str:
 
 _FLAX = ("parent", "name")
 """Fields of every flax module that say where it stands, not what it computes."""
+
+
+def _words(network: nn.Module) -> str:
+    """Kind and settings of a network."""
+    fields = {f.name: repr(getattr(network, f.name)) for f in dataclasses.fields(network) if f.name not in _FLAX}
+    return f"{type(network).__name__} {json.dumps(fields, sort_keys=True)}"
 
 
 def _hash(arrays: list[Any]) -> str:

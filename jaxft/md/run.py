@@ -26,6 +26,7 @@ from jaxft.md.ensembles import ENSEMBLES
 from jaxft.md.guards import describe
 from jaxft.md.h5md import Layout, create, flush_to_disk, forget_frames, open_file, read_layout, trim, write_frames
 from jaxft.md.identity import digest, identity_of
+from jaxft.md.monitor import Reading
 from jaxft.md.simulation import Simulation, advance
 from jaxft.records import write_text
 from jaxft.structures.extxyz import format_frame
@@ -174,7 +175,7 @@ def _heating(
 
 
 def _layout(simulation: Simulation, replica: int, n_frames: int, identity: str) -> Layout:
-    every = simulation.settings.frame_every
+    every, watch = simulation.settings.frame_every, simulation.watch
     return Layout(
         template=simulation.frame(replica),
         n_frames=n_frames,
@@ -184,6 +185,7 @@ def _layout(simulation: Simulation, replica: int, n_frames: int, identity: str) 
         identity=identity,
         n_dof=simulation.n_dof,
         moving_cell=ENSEMBLES[simulation.settings.ensemble].moves_cell,
+        alarm=None if watch is None else (float(watch.frame_limit), int(watch.checks)),
     )
 
 
@@ -230,6 +232,16 @@ def _columns(simulation: Simulation, frames: Frames, replica: int) -> dict[str, 
         "cells": frames.cells[:, replica],
         "steps": frames.steps[:, replica],
         "status": frames.status[:, replica],
+        **({} if frames.reading is None else _reading(frames.reading, replica)),
+    }
+
+
+def _reading(reading: Reading, replica: int) -> dict[str, Any]:
+    """What a monitor said of one replica, by the names of its columns."""
+    return {
+        "extrapolation": reading.ratio[:, replica],
+        "extrapolation_atom": reading.atom[:, replica],
+        "extrapolation_above": reading.above[:, replica],
     }
 
 

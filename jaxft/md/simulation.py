@@ -1,8 +1,8 @@
 """A simulation in progress: R replicas of one composition, under one potential or one each, advanced block by block.
 
 ``start`` makes it, ``advance`` returns it some steps later together with the frames, ``under`` puts new weights under
-it. Nothing is changed in place. A block whose arrays were too small is thrown away and done again with larger ones, so
-results never contain a step with missing edges.
+it, ``watched`` another monitor over it. Nothing is changed in place. A block whose arrays were too small is thrown away and done
+again with larger ones, so results never contain a step with missing edges.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,8 @@ from jaxft.md.bonds import find_bonds
 from jaxft.md.check_start import check_ensemble, check_start
 from jaxft.md.dynamics import Bath, begin
 from jaxft.md.ensembles import ENSEMBLES, degrees_of_freedom
-from jaxft.md.guards import Limits, radii_of
+from jaxft.md.guards import Limits, Status, radii_of
+from jaxft.md.monitor import Monitor, Watch, farthest_cutoff, watch_over
 from jaxft.md.neighbors import Grid, choose_grid
 from jaxft.md.settings import MDSettings
 from jaxft.potential.potential import Potential, cast_parameters
@@ -51,6 +52,7 @@ class Simulation:
     template           what holds for every frame of every replica; its cell is that of the first one at the start
     edges, candidates, grid  capacities
     one_graph          how the network sees replicas (``block.Shape``)
+    watch              the monitor, if there is one
     """
 
     network: nn.Module
@@ -66,6 +68,7 @@ class Simulation:
     candidates: int
     grid: Grid
     one_graph: bool = False
+    watch: Watch | None = None
 
     @property
     def n_replicas(self) -> int:
@@ -119,22 +122,25 @@ def start(
     key: PRNGKeyArray,
     dtype: str = "float32",
     momenta_at: float | None = None,
+    monitor: Monitor | None = None,
 ) -> Simulation:
     """Replicas at the given positions with fresh momenta; replica r draws from ``fold_in(key, r)``.
 
     potential   one for all replicas, or one each (of one architecture), whose parameters are stacked and run in one program
     momenta_at  K, where momenta are drawn at another temperature than that of the settings (heating)
+    monitor     looks at recorded frames, of all replicas; its potential need not be the one that runs
 
     Raises InputError for unusable structures, elements that the potential lacks, constraints (dynamics would not heed
     them), structures that differ in composition, order of atoms, masses or periodicity, a barostat on a cell that is not
-    periodic, a single atom in an ensemble without centre-of-mass motion, positions that float32 can't resolve, and float64
-    where JAX has it off.
+    periodic, a single atom in an ensemble without centre-of-mass motion, positions that float32 can't resolve, float64
+    where JAX has it off, and elements that the monitor's training set lacks.
     """
     check_start(structures, settings, dtype)
     potentials = [potential] if isinstance(potential, Potential) else list(potential)
     params, stacked = _stack(potentials, len(structures), dtype, isinstance(potential, Potential))
     first, template = potentials[0], structures[0]
-    reach = first.cutoff + settings.skin
+    watch = None if monitor is None else watch_over(monitor, template.numbers, dtype)
+    reach = farthest_cutoff(first.network, watch) + settings.skin
     n = len(structures)
     whole = np.stack([complete_cell(a.cell.array, a.pbc, a.positions, 4.0 * reach) for a in structures])
     kT = jnp.full(n, units.KELVIN * settings.temperature, dtype=dtype)
@@ -164,10 +170,12 @@ def start(
             jnp.zeros(n, dtype=dtype),
             jnp.zeros(n, dtype=jnp.int32),
             jnp.zeros(n, dtype=jnp.int32),
+            None if watch is None else jnp.zeros(n, dtype=jnp.int32),
         ),
         edges=_room(structures, first.cutoff),
         candidates=_room(structures, reach),
         grid=choose_grid(np.stack([a.positions for a in structures]), whole, template.pbc, reach),
+        watch=watch,
     )
 
 
@@ -180,6 +188,21 @@ def under(simulation: Simulation, potential: Potential) -> Simulation:
     params, _ = _stack(potentials, simulation.n_replicas, dtype, not simulation.stacked)
     energy = _reference_energy(potentials, simulation.template, simulation.n_replicas)
     return replace(simulation, params=params, reference_energy=energy)
+
+
+def watched(simulation: Simulation, monitor: Monitor | None) -> Simulation:
+    """The same state under another monitor, or none: checks are counted anew, and replicas that only a monitor stopped go on.
+
+    The monitor of another training set, in the same descriptors, compiles nothing again.
+    """
+    watch = None
+    if monitor is not None:
+        dtype = str(simulation.replicas.dynamics.position.dtype)
+        watch = watch_over(monitor, simulation.template.numbers, dtype)
+    old = simulation.replicas
+    above = None if watch is None else jnp.zeros_like(old.steps)
+    status = jnp.where(old.status == Status.EXTRAPOLATING, 0, old.status)
+    return replace(simulation, watch=watch, replicas=pytree.replace(old, status=status, above=above))
 
 
 def select(simulation: Simulation, replicas: Sequence[int]) -> Simulation:
@@ -262,6 +285,7 @@ def advance(
             factors,
             simulation.replicas,
             np.int32(frames),
+            simulation.watch,
         )
         if fits(need, shape):
             return replace(simulation, replicas=replicas), jax.tree.map(lambda all: np.asarray(all)[:frames], recorded)

@@ -4,14 +4,38 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 from ase import Atoms
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from jaxft import units
 from jaxft.errors import InputError
-from jaxft.md.h5md import COLUMNS, open_file, read_layout
+from jaxft.md.h5md import COLUMNS, MONITORED, Layout, open_file, read_layout
 from jaxft.md.lazy_array import LazyArray
+
+
+@dataclass(frozen=True)
+class Extrapolation:
+    """What a monitor said while the trajectory ran.
+
+    ratio        (frames,) largest Q/limit of an atom; NaN where nothing was checked
+    atom         (frames,) whose that is; -1 likewise
+    above        (frames,) checks in a row, up to then, with a ratio above the frame limit
+    frame_limit  above it a check counts
+    checks       after so many in a row there is an alarm
+    """
+
+    ratio: Float[np.ndarray, "frames"]
+    atom: Int[np.ndarray, "frames"]
+    above: Int[np.ndarray, "frames"]
+    frame_limit: float
+    checks: int
+
+    @property
+    def alarms(self) -> Bool[np.ndarray, "frames"]:
+        """Whether there is an alarm at a frame."""
+        return self.above >= self.checks
 
 
 @dataclass(frozen=True)
@@ -31,6 +55,7 @@ class Trajectory:
     time_fs     (frames,) the same in fs
     n_dof       thermal degrees of freedom
     template    elements, masses, cell, periodicity, charge and multiplicity; its positions are zero
+    extrapolation  what a monitor said; None where there was none
     """
 
     positions: LazyArray
@@ -45,6 +70,7 @@ class Trajectory:
     time_fs: Float[np.ndarray, "frames"]
     n_dof: int
     template: Atoms
+    extrapolation: Extrapolation | None = None
 
     def __len__(self) -> int:
         return len(self.energies)
@@ -95,6 +121,7 @@ def read_trajectory(path: str | Path, n_frames: int | None = None) -> Trajectory
             name: file[COLUMNS[name].group]["value"][:n]
             for name in ("energies", "kinetic", "conserved", "pressure", "steps")
         }
+        extrapolation = _extrapolation(file, layout, n)
     return Trajectory(
         positions=LazyArray(path, f"{COLUMNS['positions'].group}/value", n),
         velocities=LazyArray(path, f"{COLUMNS['velocities'].group}/value", n),
@@ -104,4 +131,12 @@ def read_trajectory(path: str | Path, n_frames: int | None = None) -> Trajectory
         n_dof=layout.n_dof,
         **numbers,
         template=layout.template,
+        extrapolation=extrapolation,
     )
+
+
+def _extrapolation(file: h5py.File, layout: Layout, n: int) -> Extrapolation | None:
+    if layout.alarm is None:
+        return None
+    ratio, atom, above = (file[column.group]["value"][:n] for column in MONITORED.values())
+    return Extrapolation(ratio, atom, above, *layout.alarm)
