@@ -1,34 +1,29 @@
 """``jaxft analyze RUN``: what trajectories, labels and models of a run say, as records; no dynamics, no labels, no training."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from jaxft.errors import InputError
 
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-c", "--config", help="YAML of the run, with other settings of the analysis (default: the run's own)"
+    ),
+]
+
 
 def analyze(
     run_folder: Annotated[Path, typer.Argument(help="run folder", show_default=False)],
-    config: Annotated[
-        Path | None,
-        typer.Option("-c", "--config", help="YAML with other settings of the analysis (default: the run's own)"),
-    ] = None,
+    config: ConfigOption = None,
 ) -> None:
     """Analyse a run again, finished or not: coverage, Q residuals, cross-evaluation; then make its report."""
-    from jaxft.cli.main import prepare_jax
     from jaxft.cli.progress import TerminalProgress
-    from jaxft.cli.settings import settings_from
-    from jaxft.cli.yaml_file import read_configuration
 
-    own = run_folder / "config.yaml"
-    if not own.is_file():
-        raise InputError(f"{run_folder} holds no config.yaml; expected the folder of a jaxft run")
-    path = config or own
-    configuration = read_configuration(path)
-    prepare_jax(configuration.precision)
-    settings = settings_from(configuration, path.parent)
+    settings = configuration_of(run_folder, config)
 
     from jaxft.potential.load import load
     from jaxft.report.report import report
@@ -45,3 +40,21 @@ def analyze(
         console.print(f"not analysed: {one}", highlight=False)
     if layout.residuals.exists():
         console.print(f"report: {report(run_folder).page}", highlight=False)
+
+
+def configuration_of(run_folder: Path, config: Path | None = None) -> Any:
+    """The settings of a run, from its own configuration or another; JAX is set up for them.
+
+    Raises InputError where the folder is not that of a run.
+    """
+    from jaxft.cli.main import prepare_jax
+    from jaxft.cli.settings import settings_from
+    from jaxft.cli.yaml_file import read_configuration
+
+    own = run_folder / "config.yaml"
+    if not own.is_file():
+        raise InputError(f"{run_folder} holds no config.yaml; expected the folder of a jaxft run")
+    path = config or own
+    configuration = read_configuration(path)
+    prepare_jax(configuration.precision)
+    return settings_from(configuration, path.parent)

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from jaxft.cli import analyze, finetune, label, md, store, sweep
+from jaxft.cli import analyze, finetune, label, md, produce, store, sweep
 from jaxft.errors import InputError
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app.command()(finetune.finetune)
 app.command()(finetune.evaluate)
 app.command()(sweep.sweep)
 app.command()(analyze.analyze)
+app.command()(produce.produce)
 app.add_typer(store.app, name="store")
 
 SOME_FAILED = 3

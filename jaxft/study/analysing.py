@@ -5,6 +5,7 @@ Made from what is there: a run that is still going is analysed as far as it has 
 
 from jaxft.errors import InputError
 from jaxft.potential.potential import Potential
+from jaxft.study.chemistry import analyse_events, analyse_structure
 from jaxft.study.coverage import analyse_coverage
 from jaxft.study.cross_evaluation import analyse_cross
 from jaxft.study.layout import Layout
@@ -13,7 +14,14 @@ from jaxft.study.q_residuals import analyse_q
 from jaxft.study.run_view import RunView
 from jaxft.study.settings import StudySettings
 
-PARTS = {"coverage": analyse_coverage, "Q residuals": analyse_q, "cross-evaluation": analyse_cross}
+PARTS = {
+    "coverage": analyse_coverage,
+    "Q residuals": analyse_q,
+    "cross-evaluation": analyse_cross,
+    "events": analyse_events,
+    "structure": analyse_structure,
+}
+"""In this order: events are compared with the alarms of Q."""
 
 
 def analyse(settings: StudySettings, layout: Layout, base: Potential, progress: Progress) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """The study's bench: samples, labels and fine-tunes for the strategies, keeping everything on disk and doing nothing twice.
 
 Every piece has a name, and what it gives depends on its name, the settings and what came before, never on when the program was
-interrupted: a leg of dynamics resumes from its checkpoint, a label from the store, a fine-tune from its checkpoint, and finished
-pieces are read back.
+interrupted: a leg of dynamics resumes from its checkpoint, a label from the store, a fine-tune from its checkpoint, and
+finished pieces are read back.
 """
 
 from collections.abc import Sequence

@@ -3,11 +3,14 @@
 config.yaml  record.json  labels.db  log.txt  checkpoints/  start/
 naive/  periodic/   trajectories/*.h5md  datasets/NAME.extxyz  models/NAME/
 evaluation/         trajectories/*.h5md  frames/NAME.extxyz  residuals.json  coverage.json ...
+production/         trajectories/*.h5md  frames/NAME.extxyz  NAME.json
 report/             index.html  figures/*.png  *.csv
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+
+_ROOMS = {"test": "evaluation", "production": "production"}
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,17 @@ class Layout:
         """Residual series and scores of all models."""
         return self.root / "evaluation" / "residuals.json"
 
-    def test_frames(self, model: str) -> Path:
-        """Labelled frames of a model's own dynamics."""
-        return self.root / "evaluation" / "frames" / f"{model}.extxyz"
+    def own_dynamics(self, kind: str, model: str, replicas: int) -> list[Path]:
+        """H5MD files of a model's own dynamics, of its ``test`` or in ``production``."""
+        return self.trajectories(_ROOMS[kind], model, replicas)
+
+    def test_frames(self, model: str, kind: str = "test") -> Path:
+        """Labelled frames of them."""
+        return self.root / _ROOMS[kind] / "frames" / f"{model}.extxyz"
+
+    def production(self, model: str) -> Path:
+        """Residual series and scores of a model in production."""
+        return self.root / "production" / f"{model}.json"
 
     def evaluation(self, name: str) -> Path:
         """A record of the analysis: coverage, qresidual, cross, events, structure."""

@@ -1,7 +1,7 @@
 """``record.json``: what a run folder is, with what it was made, and whether it is finished. Imports no JAX.
 
-Two runs are the same study where everything agrees that decides results: the configuration without the number of workers and the
-place of the label store, and the content of the base potential and of a starting structure.
+Two runs are the same study where everything agrees that decides results: the configuration without the number of workers and
+the place of the label store, and the content of the base potential and of a starting structure.
 """
 
 import fcntl

@@ -96,11 +96,19 @@ class RunView:
             descriptors or self.base, structures, layers=self.settings.evaluation.layers, dtype=self.settings.precision
         )
 
-    def tests(self, name: str) -> list[Stretch]:
-        """A model's own dynamics, seed by seed, after equilibration; none where it was not tested yet."""
-        paths = self.layout.trajectories("evaluation", name, self.settings.evaluation.seeds)
+    @property
+    def tested(self) -> tuple[str, ...]:
+        """Names of all models that may have dynamics of their own, the base among them."""
+        return ("base", *(model.name for model in self.models))
+
+    def tests(self, name: str, kind: str = "test") -> list[Stretch]:
+        """A model's own dynamics, seed by seed, after equilibration; none where there are none yet."""
         first = self.settings.frames(self.settings.equilibrate_ps)
-        return [stretch_of(path.stem, read_trajectory(path), first) for path in paths if path.exists()]
+        # production has as many seeds as it was asked for
+        one = self.layout.own_dynamics(kind, name, 1)
+        several = self.layout.own_dynamics(kind, name, self.settings.evaluation.seeds)
+        paths = [path for path in dict.fromkeys([*one, *several]) if path.exists()]
+        return [stretch_of(path.stem, read_trajectory(path), first) for path in paths]
 
     def labelled(self, name: str) -> TestFrames | None:
         """Labelled frames of its test; None where there are none yet."""

@@ -90,8 +90,8 @@ class SweepSettings:
 
     dimensions  what varies
     trials      how many settings are tried in all, by all processes together
-    objective   what is made small on the validation structures: RMSE of ``forces`` (meV/Å), of ``energy`` after its mean error was
-                taken off (meV/atom), or the validation ``loss``
+    objective   what is made small on the validation structures: RMSE of ``forces`` (meV/Å), of ``energy`` after its mean error
+                was taken off (meV/atom), or the validation ``loss``
     prune       end trials whose validation loss lags behind (median of the others at the same update)
     vectorized  train ``population`` settings at once in one program
     seed        of the sampler

@@ -1,10 +1,11 @@
-"""Test dynamics: every model runs on its own from the same held-out boxes and velocity seeds, and the reference says how right.
+"""Dynamics of a model of its own, and what the reference says of it: tests, which all models share, and long production runs.
 
-A test has as many seeds as there are test boxes, side by side as replicas. Frames at even spacing after equilibration are
-labelled. A guard ends that seed; what came before it counts (protocol 4 and 5).
+Every model starts from the same held-out boxes with the same velocities, side by side as replicas. Frames at even spacing after
+equilibration are labelled. A guard ends that seed; what came before it counts (protocol 4 and 5).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
@@ -26,6 +27,25 @@ from jaxft.study.settings import StudySettings
 from jaxft.study.test_frames import write_test_frames
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """How long a model runs and how often the reference is asked.
+
+    kind    ``test`` or ``production``: decides names and folders
+    ps      after equilibration
+    labels  in all, shared out among the seeds
+    """
+
+    kind: str
+    ps: float
+    labels: int
+
+    @classmethod
+    def test(cls, settings: StudySettings) -> "Stretch":
+        """That of a study's tests."""
+        return cls("test", settings.evaluation.test_ps, settings.evaluation.labels_per_model)
+
+
 def base_with_offset(base: Potential, smallest: Model, precision: str) -> Model:
     """The unmodified base as a model of its own: base plus the offset fitted to the smallest budget's labels."""
     data = smallest.data
@@ -42,16 +62,18 @@ def run_test(
     layout: Layout,
     desk: LabelDesk,
     progress: Progress,
+    stretch: Stretch | None = None,
 ) -> ModelTest:
-    """Run and label one model's test. Everything is on disk: called again it reads back."""
-    name = f"test-{model.name}"
+    """Run and label one model's dynamics, by default its test. Everything is on disk: called again it reads back."""
+    stretch = stretch or Stretch.test(settings)
+    name = f"{stretch.kind}-{model.name}"
     first = settings.frames(settings.equilibrate_ps)
-    length = settings.frames(settings.evaluation.test_ps)
+    length = settings.frames(stretch.ps)
     # one key for all models: the same velocities and the same noise for the same seed
-    simulation = start(model.potential, boxes, settings.md, named_key(settings.seed, "test"), settings.precision)
-    paths = layout.trajectories("evaluation", model.name, len(boxes))
+    simulation = start(model.potential, boxes, settings.md, named_key(settings.seed, stretch.kind), settings.precision)
+    paths = layout.own_dynamics(stretch.kind, model.name, len(boxes))
     outcome = run_with_bar(progress, layout, name, simulation, first + length, paths)
-    wanted = shares(settings.evaluation.labels_per_model, len(boxes))
+    wanted = shares(stretch.labels, len(boxes))
     picks = [_picks(v - first, length, share) for v, share in zip(outcome.valid_frames, wanted, strict=True)]
     trajectories = [read_trajectory(path, n_frames=v) for path, v in zip(paths, outcome.valid_frames, strict=True)]
     frames = [[t.to_atoms(first + k) for k in chosen] for t, chosen in zip(trajectories, picks, strict=True)]
@@ -62,7 +84,7 @@ def run_test(
     evaluate = Evaluator(model.potential, dtype=settings.precision)
     spacing = settings.md.timestep_fs * settings.md.frame_every
     times = [(np.array(chosen, dtype=np.float64) + 1.0) * spacing for chosen in picks]
-    write_test_frames(layout.test_frames(model.name), frames, [t.tolist() for t in times], bought)
+    write_test_frames(layout.test_frames(model.name, stretch.kind), frames, [t.tolist() for t in times], bought)
     entries = iter(bought)
     seeds = []
     for k, (trajectory, chosen) in enumerate(zip(trajectories, picks, strict=True)):

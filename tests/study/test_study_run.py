@@ -147,7 +147,10 @@ def test_an_element_that_the_base_lacks_is_named(study, environment, tmp_path):
 
 def test_the_analysis_is_part_of_it_and_can_be_made_again(undisturbed, environment):
     folder, _ = undisturbed
-    records = {name: folder / "evaluation" / f"{name}.json" for name in ("coverage", "qresidual", "cross")}
+    records = {
+        name: folder / "evaluation" / f"{name}.json"
+        for name in ("coverage", "qresidual", "cross", "events", "structure")
+    }
     q, cross = (json.loads(records[name].read_text()) for name in ("qresidual", "cross"))
     assert {(m["name"], m["descriptors"]) for m in q["models"]} == {
         (name, kind) for name in ("N-2pts", "N-4pts", "FT1", "FT2") for kind in ("base", "own")
@@ -158,6 +161,12 @@ def test_the_analysis_is_part_of_it_and_can_be_made_again(undisturbed, environme
         for one in ("base", "N-2pts", "N-4pts", "FT1", "FT2")
         for other in ("base", "N-2pts", "N-4pts", "FT1", "FT2")
     }
+    events = json.loads(records["events"].read_text())
+    assert len(events["runs"]) == 5 * 2
+    structure = json.loads(records["structure"].read_text())
+    assert [s["name"] for s in structure["sets"]] == [
+        f"test {name}" for name in ("base", "N-2pts", "N-4pts", "FT1", "FT2")
+    ]
     before = results(folder)
     for path in records.values():
         path.unlink()
@@ -170,3 +179,17 @@ def test_the_analysis_is_part_of_it_and_can_be_made_again(undisturbed, environme
     )
     assert done.returncode == 0, done.stderr
     assert results(folder) == before
+
+
+def test_a_model_can_run_on_for_long_with_checks_along_it(undisturbed, environment):
+    folder, _ = undisturbed
+    command = [sys.executable, "-m", "jaxft", "produce", str(folder), "FT2", "--ps", "0.06", "--labels", "3"]
+    for _ in range(2):  # the second time everything is on disk
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "over 3 checks" in done.stdout
+    record = json.loads((folder / "production" / "FT2.json").read_text())
+    assert record["models"][0]["seeds"][0]["times_fs"] == [20.0, 40.0, 60.0]
+    wrong = subprocess.run([*command[:5], "FT7"], env=environment, capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2
+    assert "has no model 'FT7'" in wrong.stderr

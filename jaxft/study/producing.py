@@ -1,0 +1,56 @@
+"""``jaxft produce``: a long run of one model of a study, checked by the reference at even spacing; goes on where it stopped.
+
+``production/NAME.json`` has the same form as ``evaluation/residuals.json``, with this one model in it.
+"""
+
+from pathlib import Path
+
+from jaxft.analysis.model_test import ModelTest
+from jaxft.analysis.residuals import residuals_record, write_residuals
+from jaxft.errors import InputError, nearest
+from jaxft.jobs.settings import open_executor
+from jaxft.labels.store import open_store
+from jaxft.potential.load import load
+from jaxft.structures.extxyz import read_frames
+from jaxft.study.labelled import LabelDesk
+from jaxft.study.layout import Layout
+from jaxft.study.models import load_models
+from jaxft.study.progress import Progress
+from jaxft.study.record import alone, check_same_study
+from jaxft.study.settings import StudySettings
+from jaxft.study.testing import Stretch, base_with_offset, run_test
+
+
+def produce(
+    settings: StudySettings, root: Path, name: str, *, ps: float, labels: int, seeds: int, progress: Progress
+) -> ModelTest:
+    """Run a model from ``seeds`` of the study's test boxes, and buy ``labels`` in all.
+
+    Raises InputError for a model that there is not, more seeds than test boxes, and a run of another configuration.
+    """
+    layout = Layout(root)
+    check_same_study(layout, settings.configuration)
+    for what, value in (("--ps", ps), ("--labels", labels), ("--seeds", seeds)):
+        if not value > 0:
+            raise InputError(f"{what} must be positive, got {value}")
+    models = load_models(settings, layout)
+    if not models:
+        raise InputError(f"{root} has no fine-tuned model yet; let jaxft run make one first")
+    base = load(settings.base, head=settings.head)
+    known = {m.name: m for m in (base_with_offset(base, models[0], settings.precision), *models)}
+    if name not in known:
+        raise InputError(f"{root} has no model {name!r}; it has {', '.join(known)}{nearest(name, tuple(known))}")
+    if seeds > settings.evaluation.seeds:
+        raise InputError(f"--seeds is {seeds}, but the study has {settings.evaluation.seeds} test boxes to start from")
+    boxes = [read_frames(layout.start_box("test", k))[0] for k in range(seeds)]
+    with alone(layout), open_store(root / settings.store) as store, open_executor(settings.executor) as executor:
+        desk = LabelDesk(settings, store, executor)
+        test = run_test(known[name], boxes, settings, layout, desk, progress, Stretch("production", ps, labels))
+        record = residuals_record(
+            [test],
+            demonstration=settings.demonstration,
+            settings={"production": {"model": name, "ps": ps, "labels": labels, "seeds": seeds}},
+            planned=[name],
+        )
+        write_residuals(layout.production(name), record)
+    return test
