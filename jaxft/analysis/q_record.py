@@ -8,6 +8,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from jaxtyping import Float, Int
 
+from jaxft.analysis.attribution import Cause
 from jaxft.analysis.proxy import Proxy
 from jaxft.analysis.q_model import Calibration, QModel
 from jaxft.analysis.result_file import read_result, write_result
@@ -43,10 +44,21 @@ class ElementLimits:
 
 
 @dataclass(frozen=True)
+class Peak:
+    """The frame of a run with the largest Q/limit: its number from the start of the test, its time, whose it is, and why."""
+
+    frame: int
+    time_fs: float
+    atom: int
+    causes: tuple[Cause, ...]
+
+
+@dataclass(frozen=True)
 class Timeline:
     """Q along one test run: of each frame the largest Q/limit, whose it is (number of the atom), and the share of atoms above.
 
     alarm_fs  time of the first of three consecutive frames above the frame limit; None where there is none
+    peak      the frame with the largest value, and which neighbors of its atom cause it most; None where there is no frame
     """
 
     seed: int
@@ -55,6 +67,7 @@ class Timeline:
     atom: tuple[int, ...]
     share: tuple[float, ...]
     alarm_fs: float | None
+    peak: Peak | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +141,7 @@ def timeline(
     atom: Int[np.ndarray, "frames"],
     share: Float[np.ndarray, "frames"],
     frame_limit: float,
+    peak: Peak | None = None,
 ) -> Timeline:
     """Of one run, with its first alarm."""
     start = first_run(largest > frame_limit, CHECKS)
@@ -138,6 +152,7 @@ def timeline(
         tuple(atom.tolist()),
         tuple(share.tolist()),
         None if start is None else float(times_fs[start]),
+        peak,
     )
 
 

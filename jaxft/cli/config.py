@@ -249,6 +249,7 @@ class Evaluation(Section):
     test_ps: float = 5.0
     seeds: int = 3
     layers: str = "last"
+    committee: int = 0
     common_set: str | None = None
 
 

@@ -17,6 +17,9 @@ def produce(
     ps: Annotated[float, typer.Option(help="length after equilibration, in ps")] = 100.0,
     labels: Annotated[int, typer.Option(help="reference checks in all, evenly spread")] = 20,
     seeds: Annotated[int, typer.Option(help="independent runs, from the study's test boxes")] = 1,
+    watch: Annotated[
+        str, typer.Option(help="when the Q residual alarms: flag (record it), stop (end the run there), or off")
+    ] = "flag",
     config: ConfigOption = None,
 ) -> None:
     """Run one model of a study for long; run it again and it goes on where it stopped."""
@@ -29,7 +32,7 @@ def produce(
 
     console = Console(soft_wrap=True)
     with TerminalProgress(console, run_folder / "log.txt") as progress:
-        test = run_model(settings, run_folder, model, ps=ps, labels=labels, seeds=seeds, progress=progress)
+        test = run_model(settings, run_folder, model, ps=ps, labels=labels, seeds=seeds, watch=watch, progress=progress)
     for seed in test.seeds:
         good = seed.labelled
         residual = 1000 * (seed.model_energies - seed.reference_energies)[good] / test.n_atoms

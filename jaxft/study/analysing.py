@@ -1,4 +1,5 @@
-"""``jaxft analyze``: trajectories, labels and models of a run in, ``evaluation/*.json`` out. Runs no dynamics and buys no label.
+"""``jaxft analyze``: trajectories, labels and models of a run in, ``evaluation/*.json`` out. Runs no dynamics and buys no label;
+trains a committee only where the configuration asks for one.
 
 Made from what is there: a run that is still going is analysed as far as it has come, and every record says what is missing.
 """
@@ -6,6 +7,7 @@ Made from what is there: a run that is still going is analysed as far as it has 
 from jaxft.errors import InputError
 from jaxft.potential.potential import Potential
 from jaxft.study.chemistry import analyse_events, analyse_structure
+from jaxft.study.committees import train_committees
 from jaxft.study.coverage import analyse_coverage
 from jaxft.study.cross_evaluation import analyse_cross
 from jaxft.study.layout import Layout
@@ -30,6 +32,7 @@ def analyse(settings: StudySettings, layout: Layout, base: Potential, progress: 
     if not view.models:
         return ("no model has been fine-tuned yet; coverage, Q residuals and cross-evaluation need at least one",)
     missing: list[str] = []
+    train_committees(view, progress)
     with progress.task("analysis", len(PARTS), "parts") as task:
         for done, (name, part) in enumerate(PARTS.items()):
             task.update(done, name)

@@ -67,3 +67,7 @@ class Layout:
     def model(self, strategy: str, model: str) -> Path:
         """Folder of a fine-tuned potential."""
         return self.root / strategy / "models" / model
+
+    def member(self, strategy: str, model: str, number: int) -> Path:
+        """Folder of a member of a model's committee, which ``jaxft.load_committee`` finds."""
+        return self.root / strategy / "committees" / model / f"model-{number}"

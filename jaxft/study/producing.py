@@ -16,20 +16,36 @@ from jaxft.study.labelled import LabelDesk
 from jaxft.study.layout import Layout
 from jaxft.study.models import load_models
 from jaxft.study.progress import Progress
+from jaxft.study.q_residuals import monitor_of
 from jaxft.study.record import alone, check_same_study
+from jaxft.study.run_view import RunView
 from jaxft.study.settings import StudySettings
 from jaxft.study.testing import Stretch, base_with_offset, run_test
 
+WATCHES = ("flag", "stop", "off")
+
 
 def produce(
-    settings: StudySettings, root: Path, name: str, *, ps: float, labels: int, seeds: int, progress: Progress
+    settings: StudySettings,
+    root: Path,
+    name: str,
+    *,
+    ps: float,
+    labels: int,
+    seeds: int,
+    watch: str,
+    progress: Progress,
 ) -> ModelTest:
     """Run a model from ``seeds`` of the study's test boxes, and buy ``labels`` in all.
 
-    Raises InputError for a model that there is not, more seeds than test boxes, and a run of another configuration.
+    watch: what the Q residual of its training set does when it alarms: ``flag`` or ``stop``; ``off`` for no watch. The base has
+    no training set and is not watched. Raises InputError for a model that there is not, more seeds than test boxes, and a run
+    of another configuration.
     """
     layout = Layout(root)
     check_same_study(layout, settings.configuration)
+    if watch not in WATCHES:
+        raise InputError(f"--watch must be one of {', '.join(WATCHES)}, got {watch!r}{nearest(watch, WATCHES)}")
     for what, value in (("--ps", ps), ("--labels", labels), ("--seeds", seeds)):
         if not value > 0:
             raise InputError(f"{what} must be positive, got {value}")
@@ -43,13 +59,18 @@ def produce(
     if seeds > settings.evaluation.seeds:
         raise InputError(f"--seeds is {seeds}, but the study has {settings.evaluation.seeds} test boxes to start from")
     boxes = [read_frames(layout.start_box("test", k))[0] for k in range(seeds)]
+    monitor = None
+    if watch != "off" and name != "base":
+        monitor = monitor_of(RunView(settings, layout, base), known[name], watch)
     with alone(layout), open_store(root / settings.store) as store, open_executor(settings.executor) as executor:
         desk = LabelDesk(settings, store, executor)
-        test = run_test(known[name], boxes, settings, layout, desk, progress, Stretch("production", ps, labels))
+        test = run_test(
+            known[name], boxes, settings, layout, desk, progress, Stretch("production", ps, labels), monitor
+        )
         record = residuals_record(
             [test],
             demonstration=settings.demonstration,
-            settings={"production": {"model": name, "ps": ps, "labels": labels, "seeds": seeds}},
+            settings={"production": {"model": name, "ps": ps, "labels": labels, "seeds": seeds, "watch": watch}},
             planned=[name],
         )
         write_residuals(layout.production(name), record)

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from ase import Atoms
+from jaxtyping import Float, Int
 
+from jaxft.analysis.attribution import causes
 from jaxft.analysis.environments import Environments
 from jaxft.analysis.proxy import LabelledAtoms, judge_signals
 from jaxft.analysis.q_model import (
@@ -18,13 +20,17 @@ from jaxft.analysis.q_model import (
     q_and_t2,
     ratio_to_limit,
 )
-from jaxft.analysis.q_record import ModelQ, QRecord, Timeline, element_limits, timeline, write_q
+from jaxft.analysis.q_record import ModelQ, Peak, QRecord, Timeline, element_limits, timeline, write_q
 from jaxft.analysis.rivals import closeness, distance_to_training, force_size
 from jaxft.errors import InputError
 from jaxft.finetune.predict_set import predict_set
+from jaxft.md.monitor import Monitor
+from jaxft.potential.committee import Committee
 from jaxft.potential.describe import describe
 from jaxft.potential.potential import Potential
 from jaxft.strategies.bench import Model
+from jaxft.study.committees import committee_of
+from jaxft.study.production import Stretch
 from jaxft.study.run_view import RunView
 
 
@@ -66,6 +72,19 @@ def analyse_q(view: RunView) -> None:
             proxies=proxies,
             no_proxy=why,
         ),
+    )
+
+
+def monitor_of(view: RunView, model: Model, action: str) -> Monitor:
+    """What watches a model's dynamics by the base's descriptors. Raises InputError where the model has no limits."""
+    one = _fit(view, model, view.base)
+    return Monitor(
+        potential=view.base,
+        models=one.q.elements,
+        limits={z: limit.value for z, limit in one.limits.q.items()},
+        frame_limit=one.limits.frame.value,
+        layers=view.settings.evaluation.layers,
+        action=action,
     )
 
 
@@ -122,8 +141,29 @@ def _timelines(view: RunView, model: Model, potential: Potential, one: _Fitted) 
             share[k] = float((ratio > 1.0).mean())
         spacing = view.settings.md.timestep_fs * view.settings.md.frame_every
         times = (np.arange(len(frames)) + 1.0) * spacing
-        found.append(timeline(seed, times, largest, atom.astype(int), share, one.limits.frame.value))
+        atoms = atom.astype(int)
+        peak = _peak(view, potential, one, stretch, times, largest, atoms)
+        found.append(timeline(seed, times, largest, atoms, share, one.limits.frame.value, peak))
     return found
+
+
+def _peak(
+    view: RunView,
+    potential: Potential,
+    one: _Fitted,
+    stretch: Stretch,
+    times: Float[np.ndarray, "frames"],
+    largest: Float[np.ndarray, "frames"],
+    atoms: Int[np.ndarray, "frames"],
+) -> Peak | None:
+    """The worst frame of a run, and who causes it."""
+    if not np.isfinite(largest).any():
+        return None
+    k = int(np.nanargmax(largest))
+    (structure,) = stretch.trajectory.structures([stretch.first + k])
+    subspace = one.q.elements[int(structure.numbers[atoms[k]])]
+    found = causes(potential, subspace, structure, int(atoms[k]), view.settings.evaluation.layers)
+    return Peak(k, float(times[k]), int(atoms[k]), tuple(found))
 
 
 def _labelled_atoms(view: RunView, fitted: dict[tuple[str, str], _Fitted]) -> LabelledAtoms:
@@ -162,6 +202,7 @@ def _labelled_atoms(view: RunView, fitted: dict[tuple[str, str], _Fitted]) -> La
             distance=distance_to_training(one.q, one.training, by_base),
             force=force_size(said.forces),
             close=closeness(atoms),
+            spread=_spread(committee_of(view, model), atoms),
         )
         n_frames += len(good)
     if not n_frames:
@@ -173,11 +214,20 @@ def _labelled_atoms(view: RunView, fitted: dict[tuple[str, str], _Fitted]) -> La
         "distance to the nearest training environment": "distance",
         "force": "force",
         "closest contact": "close",
+        "committee spread": "spread",
     }
+    signals = {name: column for name, column in signals.items() if np.isfinite(whole[column]).any()}
     return LabelledAtoms(
         **{name: whole[name] for name in ("numbers", "frame", "force_error", "run", "seed", "model", "energy_error")},
         signals={name: whole[column] for name, column in signals.items()},
     )
+
+
+def _spread(committee: Committee | None, structures: Sequence[Atoms]) -> Float[np.ndarray, "rows"]:
+    """SD of the force on each atom over the members, eV/Å; NaN without a committee."""
+    if committee is None:
+        return np.full(sum(map(len, structures)), np.nan)
+    return np.concatenate([committee(atoms).forces_spread for atoms in structures])
 
 
 def _ratio(one: _Fitted | None, of: Environments) -> Float[np.ndarray, "rows"]:

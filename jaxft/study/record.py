@@ -38,7 +38,7 @@ PACKAGES = (
 
 FREE = {
     "labels": ("workers", "store", "accept_versions", "executor", "cluster", "time_limit_s", "scratch"),
-    "evaluation": ("layers", "common_set"),
+    "evaluation": ("layers", "committee", "common_set"),
 }
 """Settings that a run may be continued with other values of: they decide where and how fast, or what is asked of it afterwards."""
 

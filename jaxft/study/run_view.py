@@ -6,6 +6,8 @@ Everything is read from the run folder; nothing is run. Descriptors are those of
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count, takewhile
+from pathlib import Path
 
 import numpy as np
 from ase import Atoms
@@ -15,6 +17,7 @@ from jaxft.analysis.environments import Environments, environments
 from jaxft.md.trajectory import read_trajectory
 from jaxft.potential.potential import Potential
 from jaxft.strategies.bench import Model
+from jaxft.structures.extxyz import read_frames
 from jaxft.study.layout import Layout
 from jaxft.study.models import load_models, planned_models
 from jaxft.study.production import (
@@ -62,6 +65,11 @@ class RunView:
         for model in self.models:
             found.setdefault(model.strategy, []).append(model)
         return found
+
+    def start_boxes(self) -> list[Atoms]:
+        """Boxes that sampling started from."""
+        paths = takewhile(Path.exists, (self.layout.start_box("sampling", k) for k in count()))
+        return [read_frames(path)[0] for path in paths]
 
     def missing(self) -> list[str]:
         """Planned models that are not there yet."""

@@ -49,6 +49,7 @@ class EvaluationSettings:
     test_ps           length after equilibration
     seeds             independent runs
     layers            whose descriptors are analysed: ``last`` or ``all`` of the potential
+    committee         members of a committee for the last model of each strategy, whose spread is compared with Q; 0: none
     common_set        labelled frames of the reference's own dynamics, which every model is scored on; None: no such frames
     """
 
@@ -56,11 +57,14 @@ class EvaluationSettings:
     test_ps: float = 5.0
     seeds: int = 3
     layers: str = "last"
+    committee: int = 0
     common_set: Path | None = None
 
     def __post_init__(self) -> None:
         if self.layers not in ("last", "all"):
             raise InputError(f"evaluation.layers must be last or all, got {self.layers!r}")
+        if self.committee != 0 and self.committee < 2:
+            raise InputError(f"evaluation.committee must be 0, or 2 members or more, got {self.committee}")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from ase import Atoms
 
 from jaxft.analysis.model_test import ModelTest, SeedTest, Stop, label_arrays
 from jaxft.finetune.offset import CompositionOffset, fit_offset
+from jaxft.md.monitor import Monitor
 from jaxft.md.run import Outcome
 from jaxft.md.simulation import start
 from jaxft.md.trajectory import read_trajectory
@@ -63,14 +64,20 @@ def run_test(
     desk: LabelDesk,
     progress: Progress,
     stretch: Stretch | None = None,
+    monitor: Monitor | None = None,
 ) -> ModelTest:
-    """Run and label one model's dynamics, by default its test. Everything is on disk: called again it reads back."""
+    """Run and label one model's dynamics, by default its test. Everything is on disk: called again it reads back.
+
+    monitor: watches how far the dynamics goes from the training set, and may stop it.
+    """
     stretch = stretch or Stretch.test(settings)
     name = f"{stretch.kind}-{model.name}"
     first = settings.frames(settings.equilibrate_ps)
     length = settings.frames(stretch.ps)
     # one key for all models: the same velocities and the same noise for the same seed
-    simulation = start(model.potential, boxes, settings.md, named_key(settings.seed, stretch.kind), settings.precision)
+    simulation = start(
+        model.potential, boxes, settings.md, named_key(settings.seed, stretch.kind), settings.precision, monitor=monitor
+    )
     paths = layout.own_dynamics(stretch.kind, model.name, len(boxes))
     outcome = run_with_bar(progress, layout, name, simulation, first + length, paths)
     wanted = shares(stretch.labels, len(boxes))
