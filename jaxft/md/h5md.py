@@ -24,6 +24,8 @@ from jaxft.records import write_atomically
 
 FORMAT = "jaxft-trajectory"
 VERSION = 2
+OLDEST = 2
+"""Version 1 held no kinetic energies and no degrees of freedom, which nothing can make up for."""
 
 CHUNK = 65536
 """Bytes per chunk, roughly: about 100 frames of positions of 52 atoms."""
@@ -115,6 +117,11 @@ def open_file(path: str | Path, mode: str = "r") -> h5py.File:
         raise InputError(
             f"{path} has format {found!r} version {version}, expected {FORMAT!r} up to version {VERSION}; "
             "give a trajectory that jaxft wrote, or update jaxft"
+        )
+    if version < OLDEST:
+        file.close()
+        raise InputError(
+            f"{path} is of version {version}, from before the first release, and lacks what is read now; run the dynamics again"
         )
     return file
 
