@@ -29,8 +29,11 @@ def command(config: Path, folder: Path) -> list[str]:
 
 
 def results(folder: Path) -> dict[str, str]:
-    """Hashes of all result files: everything but records of times and machines, the label store and checkpoints."""
-    skipped = {"record.json", "log.txt", "labels.db", "labels.db-wal", "labels.db-shm"}
+    """Hashes of all result files: everything but records of times and machines, the label store and checkpoints.
+
+    The page and its table of costs tell how long things took, so they differ between equal runs.
+    """
+    skipped = {"record.json", "log.txt", "labels.db", "labels.db-wal", "labels.db-shm", "index.html", "costs.csv"}
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
