@@ -1,14 +1,19 @@
 """``evaluation/events.json``: what happened chemically in the tests and in production, run by run."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool, Int
 
 from jaxft.analysis.events import EventReport
 from jaxft.analysis.result_file import read_result, write_result
 
 FORMAT, VERSION = "jaxft-events", 1
+
+WINDOW_FS = 100.0
+"""Before an event; a warning is to come in it."""
 
 LEAST_EVENTS = 10
 """Below it a lead time is an anecdote (protocol 6)."""
@@ -38,22 +43,56 @@ class RunEvents:
 
 @dataclass(frozen=True)
 class EventsRecord:
-    """All runs. lead_fs: median lead over all events that an alarm preceded; None with fewer than ten events."""
+    """All runs, and whether Q warned of their events.
+
+    lead_fs    median lead over all events that an alarm preceded; None with fewer than ten events. An alarm that goes on from the
+               start precedes everything, so it says little without the next two
+    warned     share of events with a frame above the frame limit within ``WINDOW_FS`` before them
+    by_chance  the same share for windows at every time of the same runs: what a signal that knows nothing would get
+    """
 
     runs: tuple[RunEvents, ...]
     lead_fs: float | None
     why_no_lead: str | None
+    warned: float | None = None
+    by_chance: float | None = None
 
 
-def events_record(runs: tuple[RunEvents, ...]) -> EventsRecord:
-    """With the lead time, where there are enough events to speak of one."""
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """Of one run where Q was followed: which frames were above the frame limit, their spacing (fs), and frames of its events."""
+
+    above: Bool[np.ndarray, "frames"]
+    spacing_fs: float
+    events: Int[np.ndarray, "events"]
+
+
+def events_record(runs: tuple[RunEvents, ...], watched: Sequence[Watched] = ()) -> EventsRecord:
+    """With the lead time and the share of events that were warned of, where there are enough events to speak of them."""
     n = sum(len(run.report.events) for run in runs)
     leads = [lead for run in runs for lead in run.leads_fs if lead is not None and lead > 0.0]
     if n < LEAST_EVENTS:
         return EventsRecord(runs, None, f"{n} events; a lead time is given from {LEAST_EVENTS} on")
-    if not leads:
-        return EventsRecord(runs, None, f"no alarm came before any of the {n} events")
-    return EventsRecord(runs, float(np.median(leads)), None)
+    windows = [_warned(one) for one in watched]
+    at_events = (
+        np.concatenate([at[one.events] for at, one in zip(windows, watched, strict=True)]) if windows else np.zeros(0)
+    )
+    anywhere = np.concatenate(windows) if windows else np.zeros(0)
+    return EventsRecord(
+        runs,
+        float(np.median(leads)) if leads else None,
+        None if leads else f"no alarm came before any of the {n} events",
+        float(at_events.mean()) if len(at_events) else None,
+        float(anywhere.mean()) if len(at_events) else None,
+    )
+
+
+def _warned(one: Watched) -> Bool[np.ndarray, "frames"]:
+    """For each frame whether one of those within the window before it is above the limit."""
+    length = max(1, round(WINDOW_FS / one.spacing_fs))
+    count = np.concatenate([[0], np.cumsum(one.above)])
+    start = np.maximum(np.arange(len(one.above)) - length, 0)
+    return np.asarray(count[np.arange(len(one.above))] - count[start] > 0)
 
 
 def write_events(path: str | Path, record: EventsRecord) -> None:

@@ -12,10 +12,10 @@ from jaxft.analysis.bond_lengths import BondLengths, bond_lengths
 from jaxft.analysis.coordination import coordination_series, summarise_coordination
 from jaxft.analysis.displacement import displacement
 from jaxft.analysis.event import Event
-from jaxft.analysis.event_record import RunEvents, events_record, write_events
+from jaxft.analysis.event_record import RunEvents, Watched, events_record, write_events
 from jaxft.analysis.events import EventSettings, find_trajectory_events, snapshots
 from jaxft.analysis.frames import Frames, frames_of
-from jaxft.analysis.q_record import read_q
+from jaxft.analysis.q_record import Timeline, read_q
 from jaxft.analysis.rdf import radial_distribution
 from jaxft.analysis.structure_record import SetStructure, StructureRecord, write_structure
 from jaxft.errors import InputError
@@ -37,16 +37,22 @@ Made = TypeVar("Made")
 
 def analyse_events(view: RunView) -> None:
     """Write ``events.json``, and snapshots of the first events of each run."""
-    alarms = _alarms(view)
-    runs = []
+    followed = _followed(view)
+    spacing = view.settings.md.timestep_fs * view.settings.md.frame_every
+    runs, watched = [], []
     for name in view.tested:
         for kind, stretches in (("test", view.tests(name)), ("production", view.tests(name, "production"))):
             for seed, stretch in enumerate(stretches):
-                alarm = alarms.get((name, seed)) if kind == "test" else None
+                timeline, limit = followed.get((name, seed), (None, None)) if kind == "test" else (None, None)
+                alarm = None if timeline is None else timeline.alarm_fs
                 runs.append(_run_events(view, name, kind, seed, stretch, alarm))
+                if timeline is not None and limit is not None:
+                    at = [event.frame - stretch.first for event in runs[-1].report.events]
+                    above = np.array(timeline.largest) > limit
+                    watched.append(Watched(above, spacing, np.array(at, dtype=int)))
     if not runs:
         raise InputError("no model has been run yet; events are looked for in tests and production")
-    write_events(view.layout.evaluation("events"), events_record(tuple(runs)))
+    write_events(view.layout.evaluation("events"), events_record(tuple(runs), watched))
 
 
 def _run_events(view: RunView, name: str, kind: str, seed: int, stretch: Stretch, alarm_fs: float | None) -> RunEvents:
@@ -60,12 +66,13 @@ def _run_events(view: RunView, name: str, kind: str, seed: int, stretch: Stretch
     return RunEvents(name, kind, seed, start_fs, report, leads, tuple(files))
 
 
-def _alarms(view: RunView) -> dict[tuple[str, int], float | None]:
-    """Time of the first alarm of Q of each test, where Q was followed."""
+def _followed(view: RunView) -> dict[tuple[str, int], tuple[Timeline, float | None]]:
+    """Q along each test, where it was followed, and the frame limit."""
     path = view.layout.evaluation("qresidual")
     if not path.exists():
         return {}
-    return {(m.name, t.seed): t.alarm_fs for m in read_q(path).models if m.descriptors == "base" for t in m.timelines}
+    models = [m for m in read_q(path).models if m.descriptors == "base"]
+    return {(m.name, t.seed): (t, m.frame_limit) for m in models for t in m.timelines}
 
 
 def _write_snapshots(view: RunView, stretch: Stretch, event: Event, name: str) -> str:
