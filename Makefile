@@ -27,12 +27,12 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.package: pyproject.toml | $(VENV)/bin/python
-	$(PIP) install -e .
+	$(PIP) install -e ".[report]"
 	touch $@
 
 # nequix is the peer that the network is compared with; its own requirements would pull gigabytes of CUDA.
 $(VENV)/.dev: pyproject.toml $(VENV)/.package
-	$(PIP) install -e ".[dev]"
+	$(PIP) install -e ".[dev,report]"
 	$(PIP) install --no-deps nequix==0.4.5 equinox wadler-lindig jraph
 	touch $@
 

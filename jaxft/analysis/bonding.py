@@ -110,7 +110,7 @@ def step(tracking: Tracking, segment: Segment, limits: Limits) -> tuple[Tracking
         tracks = [tracking.tracks.get(name, APART) for name in names]
     counts = np.array([track.bonded for track in tracks], dtype=bool)
     current = np.array([track.current for track in tracks], dtype=bool)
-    states = _hysteresis(distances, low, high, current)
+    states = hysteresis(distances, low, high, current)
     changes: list[BondChange] = []
     for k in np.flatnonzero((current != counts) | (states != counts).any(axis=0)).tolist():
         tracks[k], new = _advance(names[k], tracks[k], states[:, k], distances[:, k], segment.start, limits.persist)
@@ -126,6 +126,21 @@ def unfinished(tracking: Tracking) -> list[BondChange]:
         for name, track in tracking.tracks.items()
         if track.current != track.bonded
     ]
+
+
+def hysteresis(
+    distances: Float[np.ndarray, "frames pairs"],
+    low: Float[np.ndarray, "pairs"],
+    high: Float[np.ndarray, "pairs"],
+    before: Bool[np.ndarray, "pairs"],
+) -> Bool[np.ndarray, "frames pairs"]:
+    """Whether bonded, in each frame: true below ``low``, false above ``high``, in between as in the frame before."""
+    below = distances < low
+    told = below | (distances > high)
+    # the last frame that told, for each frame; the first frame stands for what was before
+    last = np.maximum.accumulate(np.where(told, np.arange(len(distances))[:, None], 0), axis=0)
+    below[0] = np.where(told[0], below[0], before)
+    return np.take_along_axis(below, last, axis=0)
 
 
 def _followed(
@@ -146,21 +161,6 @@ def _followed(
         np.concatenate([segment.pairs[near], missing]),
         np.concatenate([segment.distances[:, near], distances], axis=1),
     )
-
-
-def _hysteresis(
-    distances: Float[np.ndarray, "frames pairs"],
-    low: Float[np.ndarray, "pairs"],
-    high: Float[np.ndarray, "pairs"],
-    before: Bool[np.ndarray, "pairs"],
-) -> Bool[np.ndarray, "frames pairs"]:
-    """Whether bonded, in each frame: true below ``low``, false above ``high``, in between as in the frame before."""
-    below = distances < low
-    told = below | (distances > high)
-    # the last frame that told, for each frame; the first frame stands for what was before
-    last = np.maximum.accumulate(np.where(told, np.arange(len(distances))[:, None], 0), axis=0)
-    below[0] = np.where(told[0], below[0], before)
-    return np.take_along_axis(below, last, axis=0)
 
 
 def _advance(

@@ -14,7 +14,7 @@ FORMAT, VERSION = "jaxft-coverage", 1
 class MapPoint:
     """One atom on the map.
 
-    set     name of its set (a model's training set, or "test MODEL")
+    set     name of its set: a model's training set, "test MODEL", or "frames MODEL" (those that were labelled)
     frame   number of the frame in that set
     atom    its number in the frame
     bond    Å, its nearest partner of the chosen pair (O-H for H and O); None for other elements

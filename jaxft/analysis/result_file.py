@@ -20,7 +20,7 @@ EXACT_DIGITS = 12
 """Significant digits of times and total energies: 1e-7 eV of -17 660 eV."""
 
 EXACT = frozenset(
-    {"times_fs", "time_fs", "length_fs", "start_fs", "horizon_fs", "model_energies", "reference_energies"}
+    {"times_fs", "times", "time_fs", "length_fs", "start_fs", "horizon_fs", "model_energies", "reference_energies"}
 )
 
 Record = TypeVar("Record")

@@ -1,4 +1,7 @@
-"""``jaxft analyze RUN``: what trajectories, labels and models of a run say, as records; no dynamics, no labels, no training."""
+"""``jaxft analyze RUN``: what trajectories, labels and models of a run say, as records; no dynamics and no training.
+
+It buys no label either, unless it is asked to put events before the reference.
+"""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,8 +22,16 @@ ConfigOption = Annotated[
 def analyze(
     run_folder: Annotated[Path, typer.Argument(help="run folder", show_default=False)],
     config: ConfigOption = None,
+    check_events: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="put so many events before the reference: artefact or chemistry? Buys up to 3 labels and 100 fs of "
+            "reference dynamics for each; what the label store holds is not bought again",
+        ),
+    ] = 0,
 ) -> None:
-    """Analyse a run again, finished or not: coverage, Q residuals, cross-evaluation; then make its report."""
+    """Analyse a run again, finished or not: coverage, Q residuals, cross-evaluation, events; then make its report."""
     from jaxft.cli.progress import TerminalProgress
 
     settings = configuration_of(run_folder, config)
@@ -28,6 +39,7 @@ def analyze(
     from jaxft.potential.load import load
     from jaxft.report.report import report
     from jaxft.study.analysing import analyse
+    from jaxft.study.event_checks import check_events_of
     from jaxft.study.layout import Layout
     from jaxft.study.record import check_same_study
 
@@ -35,7 +47,10 @@ def analyze(
     check_same_study(layout, settings.configuration)
     console = Console(soft_wrap=True)
     with TerminalProgress(console, run_folder / "log.txt") as progress:
-        missing = analyse(settings, layout, load(settings.base, head=settings.head), progress)
+        base = load(settings.base, head=settings.head)
+        missing = analyse(settings, layout, base, progress)
+        if check_events and layout.evaluation("events").exists():
+            progress.say(check_events_of(settings, layout, base, check_events, progress).words)
     for one in missing:
         console.print(f"not analysed: {one}", highlight=False)
     if layout.residuals.exists():

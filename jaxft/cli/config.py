@@ -52,6 +52,15 @@ class Cluster(Section):
     run_dir: str = "parsl"
 
 
+class Jobs(Section):
+    """Where independent pieces of work run: serial (in this process, one after another), processes, or parsl."""
+
+    executor: str = "serial"
+    workers: int = 2
+    threads: int = 1
+    cluster: Cluster = Field(default_factory=Cluster)
+
+
 class Labels(Section):
     """Where labels are kept and how they are computed; limits beyond which a label is not trained on."""
 
@@ -105,7 +114,7 @@ class StageSection(Section):
 
 
 class MDConfiguration(Section):
-    """Dynamics of one potential (``jaxft md``)."""
+    """Dynamics of one potential (``jaxft md``); jobs: where batches of replicas run."""
 
     system: System
     potential: str = "cobalt-mini"
@@ -116,6 +125,7 @@ class MDConfiguration(Section):
     replicas: int = 1
     replicas_per_batch: int | str | None = "auto"
     checkpoint_every_s: float = 30.0
+    jobs: Jobs = Field(default_factory=Jobs)
     seed: int = 0
     precision: str = "float32"
 
@@ -237,13 +247,17 @@ class Sweep(Section):
 
 
 class SweepConfiguration(FinetuneConfiguration):
-    """Many fine-tunes of one labelled file (``jaxft sweep``)."""
+    """Many fine-tunes of one labelled file (``jaxft sweep``); jobs: where trials run."""
 
     sweep: Sweep
+    jobs: Jobs = Field(default_factory=Jobs)
 
 
 class Evaluation(Section):
-    """Test dynamics of each model, and what is asked of it; common_set: a labelled file (relative to the YAML)."""
+    """Test dynamics of each model, and what is asked of it.
+
+    common_set: a labelled file (relative to the YAML); check_events: how many events are put before the reference.
+    """
 
     labels_per_model: int = 20
     test_ps: float = 5.0
@@ -251,6 +265,7 @@ class Evaluation(Section):
     layers: str = "last"
     committee: int = 0
     common_set: str | None = None
+    check_events: int = 0
 
 
 class Configuration(Section):

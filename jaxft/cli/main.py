@@ -114,6 +114,7 @@ def check(config: Config) -> None:
         ("models to test", str(counted.models)),
         ("training labels", f"{counted.training_labels} by {settings.reference.engine}"),
         ("evaluation labels", f"{counted.evaluation_labels} by {settings.reference.engine}"),
+        ("checks of events", f"up to {counted.event_labels} labels" if counted.event_labels else "none"),
         (
             "dynamics",
             f"{counted.md_steps} steps of one box ({counted.md_steps * settings.md.timestep_fs / 1000:.1f} ps)",

@@ -27,17 +27,18 @@ def md(
     from jaxft.cli.config import MDConfiguration
     from jaxft.cli.main import prepare_jax
     from jaxft.cli.progress import TerminalProgress
-    from jaxft.cli.settings import simulate_settings
+    from jaxft.cli.settings import jobs_from, simulate_settings
     from jaxft.cli.yaml_file import read_as
 
     configuration = read_as(MDConfiguration, config)
     prepare_jax(configuration.precision)
     settings = simulate_settings(configuration, config.parent)
+    jobs = jobs_from(configuration.jobs)
     root = output or Path("runs") / config.stem
 
     from jaxft.study.layout import Layout
     from jaxft.study.record import is_finished
-    from jaxft.study.simulate import any_stopped, simulate
+    from jaxft.study.simulate import Elsewhere, any_stopped, simulate
 
     # what is no terminal has no width, and a table is cut off at the one that is assumed
     console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 160)
@@ -47,11 +48,28 @@ def md(
             raise typer.Exit(SOME_STOPPED)
         return
     with TerminalProgress(console, root / "log.txt") as progress:
-        summaries = simulate(settings, root, progress)
+        elsewhere = None
+        if jobs.kind != "serial":
+            elsewhere = Elsewhere(jobs, help_with, (str(config.resolve()), str(root.resolve())))
+        summaries = simulate(settings, root, progress, elsewhere)
     console.print(summary_table(summaries))
     console.print(f"trajectories: {root / 'trajectories'}", highlight=False)
     if any(summary.stopped for of_stage in summaries.values() for summary in of_stage):
         raise typer.Exit(SOME_STOPPED)
+
+
+def help_with(task: tuple[tuple[str, str], int]) -> int:
+    """One batch of replicas, in a worker: ((configuration, folder), number of the batch)."""
+    from jaxft.cli.config import MDConfiguration
+    from jaxft.cli.main import prepare_jax
+    from jaxft.cli.settings import simulate_settings
+    from jaxft.cli.yaml_file import read_as
+    from jaxft.study.simulate import simulate_batch
+
+    (config, root), number = task
+    configuration = read_as(MDConfiguration, Path(config))
+    prepare_jax(configuration.precision)
+    return simulate_batch(simulate_settings(configuration, Path(config).parent), Path(root), number)
 
 
 def summary_table(summaries: Mapping[str, Sequence["Summary"]]) -> Table:

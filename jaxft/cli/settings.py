@@ -11,6 +11,7 @@ from jaxft.cli.config import (
     Evaluation,
     Finetune,
     FinetuneConfiguration,
+    Jobs,
     LabelData,
     MDConfiguration,
     Replay,
@@ -20,6 +21,7 @@ from jaxft.errors import InputError
 
 if TYPE_CHECKING:
     from jaxft.finetune.settings import FinetuneSettings
+    from jaxft.jobs.settings import ExecutorSettings
     from jaxft.md.settings import MDSettings
     from jaxft.structures.labelled import LabelKeys
     from jaxft.study.finetuning import FinetuningSettings
@@ -252,6 +254,19 @@ def executor_from(configuration: Configuration) -> Any:
         threads=c.reference.threads,
         time_limit=c.labels.time_limit_s,
         cluster=ClusterSettings(**c.labels.cluster.model_dump()),
+    )
+
+
+def jobs_from(section: Jobs) -> "ExecutorSettings":
+    """Where independent pieces of work run."""
+    from jaxft.jobs.settings import ClusterSettings, ExecutorSettings
+
+    return ExecutorSettings(
+        kind=section.executor,
+        workers=section.workers,
+        threads=section.threads,
+        cluster=ClusterSettings(**section.cluster.model_dump(), where="jobs"),
+        where="jobs",
     )
 
 

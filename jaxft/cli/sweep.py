@@ -33,25 +33,47 @@ def sweep(
     from jaxft.cli.config import SweepConfiguration
     from jaxft.cli.main import prepare_jax
     from jaxft.cli.progress import TerminalProgress
+    from jaxft.cli.settings import jobs_from
     from jaxft.cli.yaml_file import read_as
 
     configuration = read_as(SweepConfiguration, config)
     prepare_jax(configuration.precision)
     settings = sweep_settings(configuration)
+    jobs = jobs_from(configuration.jobs)
     root = output or Path("runs") / config.stem
 
     from jaxft.study.layout import Layout
     from jaxft.study.record import is_finished
-    from jaxft.study.sweeping import run_sweep
+    from jaxft.study.sweeping import Elsewhere, run_sweep
 
     console = Console(soft_wrap=True, highlight=False)
     is_finished(Layout(root), settings.configuration)  # refuses a folder of something else
     with TerminalProgress(console, root / "log.txt") as progress:
-        outcome = run_sweep(settings, lambda given: fine_tune_with(configuration, given, config.parent), root, progress)
+        elsewhere = None
+        if jobs.kind != "serial":
+            elsewhere = Elsewhere(jobs, help_with, (str(config.resolve()), str(root.resolve())))
+        outcome = run_sweep(
+            settings, lambda given: fine_tune_with(configuration, given, config.parent), root, progress, elsewhere
+        )
     console.print(_table(outcome))
     console.print(f"best settings: {outcome.best_yaml}   (jaxft finetune DATA -c {outcome.best_yaml})")
     if any(trial.state.name == "FAIL" for trial in outcome.trials):
         raise typer.Exit(SOME_FAILED)
+
+
+def help_with(task: tuple[str, str]) -> int:
+    """One trial of a sweep, in a worker: (configuration, folder) in, how many trials were run out."""
+    from jaxft.cli.config import SweepConfiguration
+    from jaxft.cli.main import prepare_jax
+    from jaxft.cli.yaml_file import read_as
+    from jaxft.study.progress import Silent
+    from jaxft.study.sweeping import help_sweep
+
+    config, root = (Path(one) for one in task)
+    configuration = read_as(SweepConfiguration, config)
+    prepare_jax(configuration.precision)
+    settings = sweep_settings(configuration)
+    return help_sweep(settings, lambda given: fine_tune_with(configuration, given, config.parent), root, Silent())
 
 
 def sweep_settings(configuration: "SweepConfiguration") -> "SweepSettings":
@@ -79,7 +101,7 @@ def fine_tune_with(configuration: "SweepConfiguration", given: Mapping[str, Any]
     from jaxft.cli.settings import finetuning_settings
     from jaxft.cli.yaml_file import problem_of
 
-    data = configuration.model_dump(exclude={"sweep"})
+    data = configuration.model_dump(exclude={"sweep", "jobs"})
     if data["validation"]["share"] is None:
         data["validation"]["share"] = VALIDATION_SHARE
     for name, value in given.items():

@@ -25,6 +25,7 @@ class ClusterSettings:
     worker_init         shell commands before the workers start: load modules, activate the environment
     exclusive           whole nodes (Slurm)
     run_dir             Parsl's logs and job scripts
+    where               the section of the configuration, for messages
     """
 
     provider: str = "local"
@@ -39,42 +40,49 @@ class ClusterSettings:
     worker_init: str = ""
     exclusive: bool = True
     run_dir: str = "parsl"
+    where: str = "labels"
 
     def __post_init__(self) -> None:
         if self.provider not in PROVIDERS:
             raise InputError(
-                f"labels.cluster.provider is {self.provider!r}; expected one of {', '.join(PROVIDERS)}"
+                f"{self.where}.cluster.provider is {self.provider!r}; expected one of {', '.join(PROVIDERS)}"
                 f"{nearest(self.provider, PROVIDERS)}"
             )
         for name in ("nodes_per_block", "workers_per_node", "max_blocks"):
             if getattr(self, name) < 1:
-                raise InputError(f"labels.cluster.{name} must be at least 1, got {getattr(self, name)}")
+                raise InputError(f"{self.where}.cluster.{name} must be at least 1, got {getattr(self, name)}")
         parts = self.walltime.split(":")
         if len(parts) != 3 or not all(part.isdigit() for part in parts):
-            raise InputError(f"labels.cluster.walltime is {self.walltime!r}; expected hh:mm:ss, such as 04:00:00")
+            raise InputError(f"{self.where}.cluster.walltime is {self.walltime!r}; expected hh:mm:ss, such as 04:00:00")
 
 
 @dataclass(frozen=True)
 class ExecutorSettings:
-    """How tasks are run: kind (processes, serial, parsl), workers and their threads, seconds that one task may take."""
+    """How tasks are run: kind (processes, serial, parsl), workers and their threads, seconds that one task may take.
+
+    where: the section of the configuration, for messages.
+    """
 
     kind: str = "processes"
     workers: int | None = None
     threads: int = 1
     time_limit: float | None = None
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
+    where: str = "labels"
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise InputError(
-                f"labels.executor is {self.kind!r}; expected one of {', '.join(KINDS)}{nearest(self.kind, KINDS)}"
+                f"{self.where}.executor is {self.kind!r}; expected one of {', '.join(KINDS)}{nearest(self.kind, KINDS)}"
             )
         if self.workers is not None and self.workers < 1:
-            raise InputError(f"labels.workers must be at least 1, got {self.workers}")
+            raise InputError(f"{self.where}.workers must be at least 1, got {self.workers}")
         if self.time_limit is not None and not self.time_limit > 0:
-            raise InputError(f"labels.time_limit_s must be positive, got {self.time_limit}")
+            raise InputError(f"{self.where}.time_limit_s must be positive, got {self.time_limit}")
         if self.kind == "serial" and self.time_limit is not None:
-            raise InputError("labels.time_limit_s needs workers that can be ended; set labels.executor to processes")
+            raise InputError(
+                f"{self.where}.time_limit_s needs workers that can be ended; set {self.where}.executor to processes"
+            )
 
 
 def open_executor(settings: ExecutorSettings) -> Executor:

@@ -1,21 +1,20 @@
 """``jaxft report RUN``: draw a finished or unfinished run from its records alone, as often as one likes.
 
-Nothing is run and nothing is computed: what ``evaluation/residuals.json`` does not hold is not in the report. The same
-records give the same bytes.
+Nothing is run and nothing is computed: what the records do not hold is not in the report. The same records give the same bytes.
 """
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from jaxft.analysis.residuals import Residuals, read_residuals
-from jaxft.errors import InputError
+from jaxft.analysis.residuals import Residuals
 from jaxft.records import write_atomically, write_text
-from jaxft.report.figures import NAMES, pictures
 from jaxft.report.page import page
-from jaxft.report.tables import scores_csv, series_csv
+from jaxft.report.picture import Picture
+from jaxft.report.records import read_records
+from jaxft.report.scripts import chemiscope_script, plotly_script
+from jaxft.report.sections import FIGURES, TABLES, sections
 
 
 @dataclass(frozen=True)
@@ -31,38 +30,35 @@ class Report:
 def report(run_folder: str | Path) -> Report:
     """Write ``report/`` of a run: index.html, figures/*.png, *.csv.
 
-    Reads ``evaluation/residuals.json``, and ``record.json`` where there is one. For a run that has only some of its
-    models it makes what can be made and says what is missing. Raises InputError where there is no residuals.json, or it
-    is damaged or newer than this code.
+    Reads what ``read_records`` finds, the run's log and its label store. For a run that has only some of its models or records
+    it makes what can be made and says what is missing. Raises InputError as ``read_records`` does, before anything is written.
     """
-    run = Path(run_folder)
-    result = read_residuals(run / "evaluation" / "residuals.json")
-    run_record = _run_record(run / "record.json")
-    drawn = pictures(result)
-    folder = run / "report"
+    records = read_records(Path(run_folder))
+    made = sections(records)
+    scripts = {"plotly": plotly_script(), "chemiscope": chemiscope_script()}
+    text = page(records, made, {name: script for name, script in scripts.items() if script is not None})
 
-    figures = tuple(folder / "figures" / f"{picture.name}.png" for picture in drawn)
-    for path, picture in zip(figures, drawn, strict=True):
-        write_atomically(path, partial(_write_bytes, picture.data))
-    for name in set(NAMES) - {picture.name for picture in drawn}:  # of an earlier report, of other records
-        (folder / "figures" / f"{name}.png").unlink(missing_ok=True)
-    tables = {folder / "scores.csv": scores_csv(result), folder / "residuals.csv": series_csv(result)}
-    for path, text in tables.items():
-        write_text(path, text)
-    write_text(folder / "index.html", page(result, drawn, run_record))
-    return Report(result, folder / "index.html", figures, tuple(tables))
+    folder = records.root / "report"
+    figures = _figures(folder / "figures", [picture for section in made for picture in section.pictures])
+    tables = _tables(folder, {name: text for section in made for name, text in section.tables.items()})
+    write_text(folder / "index.html", text)
+    return Report(records.residuals, folder / "index.html", figures, tables)
 
 
-def _run_record(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON ({error}); remove it to report without it") from error
-    if not isinstance(record, dict):
-        raise InputError(f"{path} holds a {type(record).__name__}, expected a record; remove it to report without it")
-    return {key: value for key, value in record.items() if key not in ("format", "format_version")}
+def _figures(folder: Path, drawn: Sequence[Picture]) -> tuple[Path, ...]:
+    for picture in drawn:
+        write_atomically(folder / f"{picture.name}.png", partial(_write_bytes, picture.data))
+    for name in set(FIGURES) - {picture.name for picture in drawn}:  # of an earlier report, of other records
+        (folder / f"{name}.png").unlink(missing_ok=True)
+    return tuple(folder / f"{picture.name}.png" for picture in drawn)
+
+
+def _tables(folder: Path, texts: dict[str, str]) -> tuple[Path, ...]:
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    for name in {f"{table}.csv" for table in TABLES} - set(texts):
+        (folder / name).unlink(missing_ok=True)
+    return tuple(folder / name for name in texts)
 
 
 def _write_bytes(data: bytes, path: Path) -> None:

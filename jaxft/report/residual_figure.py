@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from jaxft.analysis.arms import arms, base_of
 from jaxft.analysis.residuals import ModelResult, Residuals, SeedSeries
-from jaxft.report.arms import arms, base_of
-from jaxft.report.formatting import DISCLAIMER, in_mev, in_ps, model_label
+from jaxft.analysis.wording import in_mev, in_ps
+from jaxft.report.formatting import DISCLAIMER, model_label
 from jaxft.report.limits import axis_limits
 from jaxft.report.style import BASE_COLOUR, WIDTH, Colour, budget_colours, house_style
 

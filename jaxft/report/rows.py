@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from jaxft.analysis.arms import in_order
 from jaxft.analysis.estimate import TOO_SHORT_WORDS, Estimate
 from jaxft.analysis.residuals import ModelResult, Residuals
-from jaxft.report.arms import in_order
-from jaxft.report.formatting import in_mev, in_ps, model_label, number, with_error
+from jaxft.analysis.wording import in_mev, in_ps, number, with_error
+from jaxft.report.formatting import model_label
 from jaxft.stats.series import TOO_SHORT
 
 INDEPENDENT = 0.76

@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from jaxft.analysis.arms import arms, base_of
 from jaxft.analysis.estimate import Estimate
 from jaxft.analysis.residuals import ModelResult, Residuals
-from jaxft.report.arms import arms, base_of
-from jaxft.report.formatting import DISCLAIMER, in_mev, model_label, with_error
+from jaxft.analysis.wording import in_mev, with_error
+from jaxft.report.formatting import DISCLAIMER, model_label
 from jaxft.report.limits import axis_limits
 from jaxft.report.style import BASE_COLOUR, WIDTH, house_style, strategy_styles
 

@@ -1,18 +1,18 @@
 """The scores as a table for the terminal, and as CSV with all digits of the record."""
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from jaxft.analysis.arms import in_order
 from jaxft.analysis.estimate import Estimate
 from jaxft.analysis.residuals import ModelResult, Residuals
-from jaxft.report.arms import in_order
-from jaxft.report.formatting import DISCLAIMER, in_mev, in_ps
+from jaxft.analysis.wording import in_mev, in_ps
+from jaxft.report.csv_text import csv_text
+from jaxft.report.formatting import DISCLAIMER
 from jaxft.report.rows import COLUMNS, notices, scores_table
 
 TITLE = "scores of each model in its own dynamics"
@@ -48,13 +48,13 @@ def scores_csv(result: Residuals) -> str:
     """One line for each model, all digits of the record; empty where nothing is known, with the reason beside it."""
     rows = [_scores_row(model) for model in in_order(result.models)]
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    return _csv(columns, ([row.get(name) for name in columns] for row in rows))
+    return csv_text(columns, ([row.get(name) for name in columns] for row in rows))
 
 
 def series_csv(result: Residuals) -> str:
     """One line for each labelled frame: what the figure of residuals shows."""
     columns = ["model", "strategy", "labels", "seed", "time_ps", "residual_mev_per_atom", "on_plateau", "failure"]
-    return _csv(columns, (row for model in in_order(result.models) for row in _series_rows(model)))
+    return csv_text(columns, (row for model in in_order(result.models) for row in _series_rows(model)))
 
 
 def _scores_row(model: ModelResult) -> dict[str, Any]:
@@ -100,12 +100,3 @@ def _series_rows(model: ModelResult) -> Iterable[list[Any]]:
         for k, (time, residual) in enumerate(zip(series.times_fs, series.residuals, strict=True)):
             late = "yes" if time >= settling.start_fs else "no"
             yield [*head, in_ps(time), in_mev(residual), late, series.failures.get(k)]
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    # the record has six digits; %.9g keeps them and drops what division by 1000 added
-    writer.writerows([f"{v:.9g}" if isinstance(v, float) else v for v in row] for row in rows)
-    return buffer.getvalue()

@@ -15,6 +15,7 @@ from jaxft.study.progress import Progress
 from jaxft.study.q_residuals import analyse_q
 from jaxft.study.run_view import RunView
 from jaxft.study.settings import StudySettings
+from jaxft.study.verdicts import write_verdict_of
 
 PARTS = {
     "coverage": analyse_coverage,
@@ -41,4 +42,5 @@ def analyse(settings: StudySettings, layout: Layout, base: Potential, progress: 
             except InputError as error:
                 missing.append(f"{name}: {error}")
         task.update(len(PARTS))
+    write_verdict_of(layout)
     return tuple(missing)

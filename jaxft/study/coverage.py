@@ -45,6 +45,9 @@ def analyse_coverage(view: RunView) -> None:
         points += _points(space, model.name, sets[model.name], [labelled.atoms for labelled in model.data])
         if model.name in tests:
             points += _points(space, f"test {model.name}", *tests[model.name])
+        frames = view.labelled(model.name)
+        if frames is not None:
+            points += _points(space, f"frames {model.name}", view.describe(frames.atoms), frames.atoms)
     write_coverage(
         view.layout.evaluation("coverage"),
         Coverage(

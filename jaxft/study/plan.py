@@ -1,7 +1,9 @@
 """What a study would cost, counted before anything is run: steps of dynamics, updates, labels for training and for evaluation."""
 
 from dataclasses import dataclass
+from math import ceil
 
+from jaxft.analysis.event_check import LENGTH_FS
 from jaxft.study.settings import StudySettings
 
 
@@ -12,6 +14,7 @@ class Plan:
     models             tested models, the base among them
     training_labels    bought for training, if none is refused
     evaluation_labels  bought for tests
+    event_labels       bought for checks of events, if there are as many events as may be checked
     md_steps           steps of one trajectory, replicas counted each
     updates            parameter updates
     """
@@ -19,6 +22,7 @@ class Plan:
     models: int
     training_labels: int
     evaluation_labels: int
+    event_labels: int
     md_steps: int
     updates: int
 
@@ -35,9 +39,20 @@ def plan(settings: StudySettings) -> Plan:
         models=models,
         training_labels=arms * settings.budgets[-1],
         evaluation_labels=models * sum(shares(settings.evaluation.labels_per_model, settings.evaluation.seeds)),
+        event_labels=settings.evaluation.check_events * labels_per_check(settings),
         md_steps=per_frame * (start + arms * rounds * one_round + models * settings.evaluation.seeds * one_test),
         updates=arms * rounds * settings.finetune.updates,
     )
+
+
+def reference_steps(settings: StudySettings) -> int:
+    """Steps of reference dynamics in the check of an event, of the study's own timestep."""
+    return ceil(LENGTH_FS / settings.md.timestep_fs - 1e-9)
+
+
+def labels_per_check(settings: StudySettings) -> int:
+    """Labels that the check of an event takes at most: before, at and after it, and one for each step."""
+    return 3 + reference_steps(settings)
 
 
 def shares(labels: int, seeds: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""``qresidual.json`` of a run: a Q model for each training set, its limits, Q along each test, and whether Q finds errors."""
+"""``qresidual.json`` and ``atoms.json`` of a run: Q models, their limits, Q along each test, and whether Q finds errors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import numpy as np
 from ase import Atoms
 from jaxtyping import Float, Int
 
+from jaxft.analysis.atom_scores import atom_scores, write_atoms
 from jaxft.analysis.attribution import causes
 from jaxft.analysis.environments import Environments
 from jaxft.analysis.proxy import LabelledAtoms, judge_signals
@@ -57,7 +58,9 @@ def analyse_q(view: RunView) -> None:
             timelines = _timelines(view, model, potential, one) if kind == "base" else ()
             models.append(_model_q(model, kind, one, timelines))
     try:
-        proxies, why = {"atoms": tuple(judge_signals(_labelled_atoms(view, fitted)))}, None
+        labelled = _labelled_atoms(view, fitted)
+        _write_atoms(view, labelled)
+        proxies, why = {"atoms": tuple(judge_signals(labelled))}, None
     except InputError as error:
         proxies, why = {}, str(error)
     box = next((labelled.atoms for model in view.models for labelled in model.data), None)
@@ -164,6 +167,13 @@ def _peak(
     subspace = one.q.elements[int(structure.numbers[atoms[k]])]
     found = causes(potential, subspace, structure, int(atoms[k]), view.settings.evaluation.layers)
     return Peak(k, float(times[k]), int(atoms[k]), tuple(found))
+
+
+def _write_atoms(view: RunView, labelled: LabelledAtoms) -> None:
+    """Q and force error of every labelled atom, to look at one by one."""
+    frames = {m.name: found.labelled for m in view.models if (found := view.labelled(m.name)) is not None}
+    names = {number: model.name for number, model in enumerate(view.models)}
+    write_atoms(view.layout.evaluation("atoms"), atom_scores(labelled, names, frames))
 
 
 def _labelled_atoms(view: RunView, fitted: dict[tuple[str, str], _Fitted]) -> LabelledAtoms:

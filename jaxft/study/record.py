@@ -38,7 +38,8 @@ PACKAGES = (
 
 FREE = {
     "labels": ("workers", "store", "accept_versions", "executor", "cluster", "time_limit_s", "scratch"),
-    "evaluation": ("layers", "committee", "common_set"),
+    "jobs": ("executor", "workers", "threads", "cluster"),
+    "evaluation": ("layers", "committee", "common_set", "check_events"),
 }
 """Settings that a run may be continued with other values of: they decide where and how fast, or what is asked of it afterwards."""
 
@@ -151,7 +152,10 @@ def differences(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") ->
     for name in sorted(set(a) | set(b)):
         if name in FREE.get(prefix.rstrip("."), ()):
             continue
-        x, y = a.get(name), b.get(name)
+        # a section that an older record lacks is compared setting by setting too
+        x, y = (
+            one.get(name, {}) if isinstance(other.get(name), dict) else one.get(name) for one, other in ((a, b), (b, a))
+        )
         if isinstance(x, dict) and isinstance(y, dict):
             names += differences(x, y, f"{prefix}{name}.")
         elif x != y:

@@ -30,11 +30,13 @@ from jaxft.structures.species import species_of
 from jaxft.study.analysing import analyse
 from jaxft.study.bench import StudyBench
 from jaxft.study.boxes import packed_box, prepare_boxes
+from jaxft.study.event_checks import check_events
 from jaxft.study.labelled import LabelDesk
 from jaxft.study.layout import Layout
 from jaxft.study.models import planned_models
 from jaxft.study.progress import Progress
 from jaxft.study.record import FREE, alone, close_record, open_record
+from jaxft.study.run_view import RunView
 from jaxft.study.settings import StudySettings
 from jaxft.study.testing import base_with_offset, run_test
 
@@ -101,6 +103,9 @@ def run_study(settings: StudySettings, root: Path, progress: Progress) -> Outcom
             )
             write_residuals(layout.residuals, record)
         missing = analyse(settings, layout, base, progress)
+        if settings.evaluation.check_events and layout.evaluation("events").exists():
+            checks = check_events(RunView(settings, layout, base), desk, settings.evaluation.check_events, progress)
+            progress.say(checks.words)
         # the report says whether the run is finished, so that comes first; ``jaxft run`` makes up for a kill between the two
         close_record(layout, {"blocks of dynamics": COMPILATIONS.total()})
         made = report(root)

@@ -50,6 +50,7 @@ class EvaluationSettings:
     seeds             independent runs
     layers            whose descriptors are analysed: ``last`` or ``all`` of the potential
     committee         members of a committee for the last model of each strategy, whose spread is compared with Q; 0: none
+    check_events      how many events are put before the reference when all else is done; each takes about 200 labels (plan.py)
     common_set        labelled frames of the reference's own dynamics, which every model is scored on; None: no such frames
     """
 
@@ -59,10 +60,13 @@ class EvaluationSettings:
     layers: str = "last"
     committee: int = 0
     common_set: Path | None = None
+    check_events: int = 0
 
     def __post_init__(self) -> None:
         if self.layers not in ("last", "all"):
             raise InputError(f"evaluation.layers must be last or all, got {self.layers!r}")
+        if self.check_events < 0:
+            raise InputError(f"evaluation.check_events must be 0 or more, got {self.check_events}")
         if self.committee != 0 and self.committee < 2:
             raise InputError(f"evaluation.committee must be 0, or 2 members or more, got {self.committee}")
 

@@ -6,7 +6,7 @@
 Each replica is a box of its own. Where not all fit into memory they run in batches, one after another.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from jaxtyping import PRNGKeyArray
 
 from jaxft.errors import InputError
 from jaxft.finetune.fingerprint import hash_potential
+from jaxft.jobs.settings import ExecutorSettings, open_executor
 from jaxft.md.block import COMPILATIONS
 from jaxft.md.devices import replicas_per_batch
 from jaxft.md.relax import relax
@@ -35,7 +36,7 @@ from jaxft.structures.species import species_of
 from jaxft.study.bench import named_key
 from jaxft.study.boxes import packed_box, write_box
 from jaxft.study.layout import Layout
-from jaxft.study.progress import Progress
+from jaxft.study.progress import Progress, Silent
 from jaxft.study.record import alone, close_record, open_record
 from jaxft.study.settings import SystemSettings
 
@@ -83,12 +84,26 @@ class SimulateSettings:
             raise InputError(f"replicas_per_batch must be a number of replicas, auto or null, got {per_batch!r}")
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """Batches that run in workers: ``function((task, k))`` is ``simulate_batch`` number k of this run, importable by its name."""
+
+    executor: ExecutorSettings
+    function: Callable[[Any], int]
+    task: Any
+
+
 Summaries = dict[str, list[Summary]]
 """Of each stage, in order: one summary for each replica."""
 
 
-def simulate(settings: SimulateSettings, root: Path, progress: Progress) -> Summaries:
-    """Run, or go on with, the simulations in ``root``. Raises InputError for what can be known to be wrong beforehand."""
+def simulate(
+    settings: SimulateSettings, root: Path, progress: Progress, elsewhere: Elsewhere | None = None
+) -> Summaries:
+    """Run, or go on with, the simulations in ``root``; by default in this process, batch after batch.
+
+    What workers leave undone (because they died) is done here. Raises InputError for what can be known to be wrong beforehand.
+    """
     potential = load(settings.potential, head=settings.head)
     box = packed_box(settings.system, settings.seed)
     species_of(box.numbers, potential.atomic_numbers)
@@ -104,7 +119,10 @@ def simulate(settings: SimulateSettings, root: Path, progress: Progress) -> Summ
         open_record(layout, settings.configuration, settings.seed, content)
         boxes = _boxes(settings, root, potential, progress)
         whole = _start(settings, potential, boxes, key)
-        for number, batch in enumerate(_batches(settings, whole)):
+        batches = _batches(settings, whole)
+        if elsewhere is not None:
+            _run_elsewhere(elsewhere, len(batches), progress)
+        for number, batch in enumerate(batches):
             _run_batch(settings, layout, whole, batch, number, progress)
         found = {
             stage.name: [summarise(read_trajectory(_path(root, stage, k))) for k in range(settings.replicas)]
@@ -122,6 +140,31 @@ def simulate(settings: SimulateSettings, root: Path, progress: Progress) -> Summ
         )
         close_record(layout, {"blocks of dynamics": COMPILATIONS.total()})
     return found
+
+
+def simulate_batch(settings: SimulateSettings, root: Path, number: int) -> int:
+    """One batch of a run that another process has begun and waits for."""
+    layout = Layout(root)
+    potential = load(settings.potential, head=settings.head)
+    boxes = [read_frames(root / "start" / f"replica-{k}.extxyz")[0] for k in range(settings.replicas)]
+    whole = _start(settings, potential, boxes, named_key(settings.seed, "md"))
+    _run_batch(settings, layout, whole, _batches(settings, whole)[number], number, Silent())
+    return number
+
+
+def _run_elsewhere(elsewhere: Elsewhere, batches: int, progress: Progress) -> None:
+    with (
+        progress.task("batches of replicas", batches, "batches") as task,
+        open_executor(elsewhere.executor) as executor,
+    ):
+        done = 0
+
+        def show(*_: Any) -> None:
+            nonlocal done
+            done += 1
+            task.update(done)
+
+        executor.run(elsewhere.function, [(elsewhere.task, k) for k in range(batches)], show)
 
 
 def any_stopped(root: Path) -> bool:

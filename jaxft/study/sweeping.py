@@ -30,6 +30,7 @@ from jaxft.finetune.fit import TRACED, Extras, fit_members
 from jaxft.finetune.metrics import evaluate_set
 from jaxft.finetune.result import FitResult
 from jaxft.finetune.training import Advance
+from jaxft.jobs.settings import ExecutorSettings, open_executor
 from jaxft.potential.load import load
 from jaxft.records import write_text
 from jaxft.report.importance_figure import importance_figure
@@ -153,8 +154,53 @@ class SweepOutcome:
     best_yaml: Path
 
 
-def run_sweep(settings: SweepSettings, make: Make, root: Path, progress: Progress) -> SweepOutcome:
-    """Run, go on with, or help with the sweep in ``root``. Raises InputError for what can be known to be wrong beforehand."""
+@dataclass(frozen=True)
+class Elsewhere:
+    """Trials that run in workers: ``function(task)`` is ``help_sweep`` with this very sweep, importable by its name."""
+
+    executor: ExecutorSettings
+    function: Callable[[Any], int]
+    task: Any
+
+
+def run_sweep(
+    settings: SweepSettings, make: Make, root: Path, progress: Progress, elsewhere: Elsewhere | None = None
+) -> SweepOutcome:
+    """Run, go on with, or help with the sweep in ``root``; by default in this process.
+
+    What workers leave undone (because they died) is done here. Raises InputError for what can be known to be wrong beforehand.
+    """
+    prepared = _prepare(settings, make, root, progress)
+    with progress.task("sweep", settings.trials, "trials") as task:
+        task.update(_count(prepared.study), _best_note(prepared.study))
+
+        def show(*_: Any) -> None:
+            task.update(_count(prepared.study), _best_note(prepared.study))
+
+        if elsewhere is not None:
+            size = settings.population if settings.vectorized else 1
+            left = settings.trials - _count(prepared.study, running=True)
+            with open_executor(elsewhere.executor) as executor:
+                executor.run(elsewhere.function, [elsewhere.task] * -(-left // size), show)
+            _bury(prepared.study)
+        while _next(settings, make, prepared):
+            show()
+    return _report(prepared.study, make, root)
+
+
+def help_sweep(settings: SweepSettings, make: Make, root: Path, progress: Progress) -> int:
+    """One trial (or one population) of a sweep that another process has begun; returns how many were run."""
+    return _next(settings, make, _prepare(settings, make, root, progress))
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    study: optuna.Study
+    replay: Sequence[LabelledStructure]
+
+
+def _prepare(settings: SweepSettings, make: Make, root: Path, progress: Progress) -> _Prepared:
+    """The study of the folder, after what can be known to be wrong was looked at."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     first = make({d.name: (d.choices or (d.low,))[0] for d in settings.dimensions})
     labelled = read_labels(first)
@@ -176,19 +222,25 @@ def run_sweep(settings: SweepSettings, make: Make, root: Path, progress: Progres
     _bury(study)
     structures = [d.atoms for d in labelled.sets["train"]]
     replay = replay_structures(first.replay, base, structures, first.finetune.seed, first.precision, progress)
-    with progress.task("sweep", settings.trials, "trials") as task:
-        while (left := settings.trials - _count(study, running=True)) > 0:
-            wanted = min(left, settings.population) if settings.vectorized else 1
-            trials = [_ask(study, settings) for _ in range(wanted)]
-            try:
-                _run(settings, make, trials, study, replay)
-            except BaseException:
-                # ctrl-C as well: what was begun is begun again by the next call
-                for trial in trials:
-                    _give_back(study, trial.number, dict(trial.params))
-                raise
-            task.update(_count(study), _best_note(study))
-    return _report(study, make, root)
+    return _Prepared(study, replay)
+
+
+def _next(settings: SweepSettings, make: Make, prepared: _Prepared) -> int:
+    """Run the next trial or population; 0 where all are done or begun."""
+    study = prepared.study
+    left = settings.trials - _count(study, running=True)
+    if left <= 0:
+        return 0
+    wanted = min(left, settings.population) if settings.vectorized else 1
+    trials = [_ask(study, settings) for _ in range(wanted)]
+    try:
+        _run(settings, make, trials, study, prepared.replay)
+    except BaseException:
+        # ctrl-C as well: what was begun is begun again by the next call
+        for trial in trials:
+            _give_back(study, trial.number, dict(trial.params))
+        raise
+    return wanted
 
 
 def _ask(study: optuna.Study, settings: SweepSettings) -> Trial:

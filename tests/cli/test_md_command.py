@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from ase.build import molecule
 from ase.io import read, write
@@ -155,3 +156,16 @@ def test_a_stage_takes_only_what_its_ensemble_uses_from_the_settings(tmp_path):
         None,
         None,
     )
+
+
+def test_batches_of_replicas_run_in_worker_processes(finished, tmp_path):
+    _, out, _ = finished
+    config = configured(tmp_path, WATER + "jobs: {executor: processes, workers: 2}\n")
+    done = jaxft_md(config, tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    for stage in ("heat", "produce"):
+        for k in range(3):
+            here, there = (
+                read_trajectory(folder / "trajectories" / f"{stage}-{k}.h5md") for folder in (out, tmp_path / "out")
+            )
+            np.testing.assert_allclose(here.positions[:], there.positions[:], atol=1e-5)

@@ -79,6 +79,23 @@ def test_a_sweep_that_is_killed_goes_on_and_its_winner_can_be_used(folder):
     assert errors["forces_mev"]["rmse"] == pytest.approx(values[0], rel=1e-3)
 
 
+def test_trials_run_in_worker_processes(folder):
+    config = written(folder, SWEEP + "jobs: {executor: processes, workers: 2}\n")
+    done = jaxft_command("sweep", config, "-o", folder / "out")
+    assert done.returncode == 0, done.stderr
+    assert len(rows(folder)) == 4
+    assert {row["state"] for row in rows(folder)} == {"complete"}
+    storage = JournalStorage(JournalFileBackend(str(folder / "out" / "journal.log")))
+    trials = optuna.load_study(study_name="sweep", storage=storage).trials
+    workers = {trial.user_attrs["process"][1] for trial in trials}
+    assert 1 <= len(workers) <= 2
+    assert os.getpid() not in workers
+    # the same sweep in one process is the same study
+    again = jaxft_command("sweep", written(folder), "-o", folder / "out")
+    assert again.returncode == 0, again.stderr
+    assert len(rows(folder)) == 4
+
+
 def test_a_population_trains_as_one_program(folder):
     text = SWEEP.replace("trials: 4", "trials: 6\n  vectorized: true\n  population: 3")
     done = jaxft_command("sweep", written(folder, text), "-o", folder / "out")

@@ -9,8 +9,8 @@ import pytest
 from matplotlib import image
 from synthetic_runs import model_test, run
 
-from jaxft.report.figures import pictures
 from jaxft.report.residual_figure import residual_figure
+from jaxft.report.residual_section import residual_pictures as pictures
 from jaxft.report.scores_figure import scores_figure
 from jaxft.report.style import budget_colours, png, strategy_styles
 

@@ -19,7 +19,7 @@ md: {temperature: 300, friction_per_ps: 5.0, start_ps: 0.02, equilibrate_ps: 0.0
 budgets: [2, 4]
 naive: {replicas: 2}
 finetune: {updates: 20, batch_size: 2, learning_rate: 1.0e-3}
-evaluation: {labels_per_model: 4, test_ps: 0.04, seeds: 2}
+evaluation: {labels_per_model: 4, test_ps: 0.04, seeds: 2, check_events: 1}
 demonstration: true
 """
 
@@ -166,6 +166,9 @@ def test_the_analysis_is_part_of_it_and_can_be_made_again(undisturbed, environme
     }
     events = json.loads(records["events"].read_text())
     assert len(events["runs"]) == 5 * 2
+    checks = json.loads((folder / "evaluation" / "event_checks.json").read_text())
+    assert checks["events"] == sum(len(run["report"]["events"]) for run in events["runs"])
+    assert len(checks["checks"]) == min(checks["wanted"], checks["events"])
     structure = json.loads(records["structure"].read_text())
     assert [s["name"] for s in structure["sets"]] == [
         f"test {name}" for name in ("base", "N-2pts", "N-4pts", "FT1", "FT2")

@@ -1,4 +1,4 @@
-"""Which models belong together: the base, and the models of each strategy in the order of their budgets."""
+"""Which tested models belong together: the models of each strategy in the order of their budgets, without the base."""
 
 from collections.abc import Sequence
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxft.report.formatting import in_mev, in_ps, number, with_error
+from jaxft.analysis.wording import in_mev, in_ps, number, with_error
 
 
 @pytest.mark.parametrize(
