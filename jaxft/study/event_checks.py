@@ -31,6 +31,7 @@ from jaxft.study.record import alone
 from jaxft.study.reference_dynamics import Course, follow_reference
 from jaxft.study.run_view import RunView
 from jaxft.study.settings import StudySettings
+from jaxft.study.verdicts import write_verdict_of
 
 WHEN = ("before", "at", "after")
 
@@ -91,6 +92,7 @@ def check_events(view: RunView, desk: LabelDesk, at_most: int, progress: Progres
     )
     made = EventChecks(n_events, at_most, settings.md.timestep_fs, checks)
     write_event_checks(view.layout.evaluation("event_checks"), made)
+    write_verdict_of(view.layout)
     return made
 
 
