@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from water_boxes import water_box
 
 from jaxft.analysis.attribution import causes
 from jaxft.analysis.environments import environments
@@ -11,8 +12,6 @@ from jaxft.potential.descriptor_gradient import quadratic_gradient
 
 @pytest.fixture(scope="module")
 def subspace(tiny):
-    from tests.conftest import water_box
-
     random = np.random.default_rng(0)
     frames = []
     for _ in range(12):

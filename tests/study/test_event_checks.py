@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 import toy_references
-from conftest import water_box
 from typer.testing import CliRunner
+from water_boxes import water_box
 
 from jaxft.analysis.event import BOND_BROKEN
 from jaxft.analysis.event_check import ARTEFACT, CHEMISTRY, UNPHYSICAL
