@@ -88,7 +88,7 @@ def _answer(models: Sequence[ModelResult], changes: Sequence[Change]) -> str:
         return "not enough by the rule"
     if any(change.seen is None for change in changes):
         return "can't be told, scores without error bars"
-    return f"enough by the rule, more labels of this kind change nothing{_still(models[-1])}"
+    return f"enough by the rule, as far as these tests can see{_still(models[-1])}"
 
 
 def _still(model: ModelResult) -> str:

@@ -41,6 +41,12 @@ class Environments:
         """The chosen rows; frames keep their numbers."""
         return Environments(self.numbers[chosen], self.frame[chosen], self.values[chosen], self.frames)
 
+    def frames_where(self, chosen: Bool[np.ndarray, "frames"]) -> "Environments":
+        """The chosen frames, numbered anew."""
+        rows = chosen[self.frame]
+        number = np.cumsum(chosen) - 1
+        return Environments(self.numbers[rows], number[self.frame[rows]], self.values[rows], int(chosen.sum()))
+
     def halves(self, blocks: Int[np.ndarray, "frames"] | None = None) -> tuple["Environments", "Environments"]:
         """Two disjoint halves of the frames that share no block of time: first half and second half of the frames in order.
 

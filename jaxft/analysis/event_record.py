@@ -48,7 +48,8 @@ class EventsRecord:
     lead_fs    median lead over all events that an alarm preceded; None with fewer than ten events. An alarm that goes on from the
                start precedes everything, so it says little without the next two
     warned     share of events with a frame above the frame limit within ``WINDOW_FS`` before them
-    by_chance  the same share for windows at every time of the same runs: what a signal that knows nothing would get
+    by_chance  the same share for windows at every time of the same runs, each run weighing by its events: what a signal that
+               knows nothing of the time would get
     """
 
     runs: tuple[RunEvents, ...]
@@ -77,13 +78,16 @@ def events_record(runs: tuple[RunEvents, ...], watched: Sequence[Watched] = ()) 
     at_events = (
         np.concatenate([at[one.events] for at, one in zip(windows, watched, strict=True)]) if windows else np.zeros(0)
     )
-    anywhere = np.concatenate(windows) if windows else np.zeros(0)
+    # each run weighs by its events: an alarm that is on in the very run in which most happens is no skill
+    by_chance = sum(
+        len(one.events) * float(at.mean()) for at, one in zip(windows, watched, strict=True) if len(one.events)
+    )
     return EventsRecord(
         runs,
         float(np.median(leads)) if leads else None,
         None if leads else f"no alarm came before any of the {n} events",
         float(at_events.mean()) if len(at_events) else None,
-        float(anywhere.mean()) if len(at_events) else None,
+        by_chance / len(at_events) if len(at_events) else None,
     )
 
 

@@ -83,11 +83,13 @@ def _judge(of: LabelledAtoms, name: str, rival_of: str | None, resamples: int) -
     if rival_of is not None:
         rows &= np.isfinite(of.signals[rival_of])
     signal, error, numbers = of.signals[name][rows], of.force_error[rows], of.numbers[rows]
-    x, y = ranks_within(signal, numbers), ranks_within(error, numbers)
+    # within element and model: that one model is worse, or one element, is no prediction
+    strata = numbers + 1000 * of.model[of.frame[rows]]
+    x, y = ranks_within(signal, strata), ranks_within(error, strata)
     bad, run = y > BAD, of.run[of.frame[rows]]
     lead = None
     if rival_of is not None:
-        theirs = ranks_within(of.signals[rival_of][rows], numbers)
+        theirs = ranks_within(of.signals[rival_of][rows], strata)
         lead = group_bootstrap(lambda k: auroc(theirs[k], bad[k]) - auroc(x[k], bad[k]), run, resamples=resamples)
     return Proxy(
         signal=name,

@@ -9,7 +9,7 @@ not drown in a mean.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -124,7 +124,41 @@ def calibrate(model: QModel, frames: Environments, n_effective: float, rate: flo
             "t2": None if beyond_t2 is None else float((t2[mine] > beyond_t2).mean()),
         }
     largest, _ = frame_maximum(ratio_to_limit(q, frames.numbers, limits), frames.frame, frames.frames)
-    return Calibration(limits, empirical_limit(largest, rate), frames.frames, n_effective, alarms, textbook, of_t2)
+    # correlated frames tell no smaller rate than as many independent ones would
+    least = 1.0 / (min(n_effective, float(frames.frames)) + 1.0)
+    limits = {z: replace(limit, rate=max(limit.rate, least)) for z, limit in limits.items()}
+    of_frame = empirical_limit(largest, rate)
+    of_frame = replace(of_frame, rate=max(of_frame.rate, least))
+    return Calibration(limits, of_frame, frames.frames, n_effective, alarms, textbook, of_t2)
+
+
+def left_out_alarms(
+    training: Environments,
+    training_groups: Int[np.ndarray, "frames"],
+    frames: Environments,
+    frame_groups: Int[np.ndarray, "frames"],
+    rate: float = RATE,
+) -> tuple[float, ...]:
+    """For each segment in turn the share of its frames above the frame limit, where it neither trained nor calibrated.
+
+    What an alarm is worth on dynamics that the labels did not come from: a limit that holds its rate on its own segments may
+    not on another box. Empty where there is one segment only; segments whose absence leaves too little are passed over.
+    """
+    found = []
+    for group in np.unique(frame_groups):
+        kept, others = training_groups != group, frame_groups != group
+        if not kept.any() or not others.any():
+            continue
+        try:
+            model = fit_q_model(training.frames_where(kept))
+            limits = calibrate(model, frames.frames_where(others), float(others.sum()), rate)
+        except InputError:
+            continue
+        fresh = frames.frames_where(~others)
+        ratio = ratio_to_limit(q_and_t2(model, fresh)[0], fresh.numbers, limits.q)
+        largest, _ = frame_maximum(ratio, fresh.frame, fresh.frames)
+        found.append(float((largest > limits.frame.value).mean()))
+    return tuple(found)
 
 
 def ratio_to_limit(

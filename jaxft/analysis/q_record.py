@@ -80,6 +80,9 @@ class ModelQ:
     enough        whether those are as many as the protocol asks for
     frame_limit, frame_rate   limit of the largest Q/limit of a frame, and its rate
     why           why there is no Q model; the rest is then empty
+    left_out      for each segment of the sampling in turn, share of its frames above the frame limit where it neither trained
+                  nor calibrated (``q_model.left_out_alarms``)
+    without       elements that have no Q model, since all their atoms look alike: they never alarm
     """
 
     name: str
@@ -95,6 +98,8 @@ class ModelQ:
     frame_rate: float | None
     timelines: tuple[Timeline, ...]
     why: str | None = None
+    left_out: tuple[float, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

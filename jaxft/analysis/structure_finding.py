@@ -25,6 +25,7 @@ def structure_finding(record: StructureRecord, models: Sequence[str]) -> Finding
     sentences: list[str] = []
     numbers: dict[str, float | None] = {}
     differ: list[str] = []
+    compared = told = 0
     for name in models:
         mine = sets.get(f"test {name}")
         if mine is None:
@@ -34,12 +35,19 @@ def structure_finding(record: StructureRecord, models: Sequence[str]) -> Finding
             if own is not None:
                 apart, text = _coordination(name, own, center)
                 sentences.append(text)
+                compared += 1
+                told += own.number.error is not None and center.number.error is not None
                 differ += [f"{center.center} in {name}"] if apart else []
                 numbers[f"{name}: coordination of {center.center}"] = own.number.value
                 numbers[f"reference: coordination of {center.center}"] = center.number.value
         sentences += _bonds(name, mine, reference)
-    answer = f"coordination differs: {', '.join(differ)}" if differ else "no difference in coordination was seen"
-    return Finding(QUESTION, answer if sentences else "can't be told", tuple(sentences), numbers)
+    if differ:
+        answer = f"coordination differs: {', '.join(differ)}"
+    elif told:
+        answer = f"no difference in coordination was seen, in the {told} of {compared} comparisons with error bars"
+    else:
+        answer = "can't be told"
+    return Finding(QUESTION, answer, tuple(sentences), numbers)
 
 
 def _coordination(name: str, own: Coordination, reference: Coordination) -> tuple[bool, str]:

@@ -13,6 +13,9 @@ from jaxft.analysis.q_record import ModelQ, QRecord
 from jaxft.analysis.residuals import ModelResult, Residuals
 from jaxft.analysis.wording import PICOSECOND, in_mev, in_ps, number, percent, with_error
 
+MANY_ALARMS = 0.1
+"""Share of frames of a segment that was left out; above it an alarm does not tell a new place from another box."""
+
 QUESTION = "Until when can a model be trusted, and for which observables?"
 
 
@@ -53,8 +56,13 @@ def _until(model: ModelResult, until: float) -> str:
 
 
 def _doubt(model: ModelResult, q: QRecord | None) -> str:
-    times = _alarm_times(_base_q(model, q))
-    return f", and Q alarms from {number(in_ps(times[0]))} ps on" if times else ""
+    mine = _base_q(model, q)
+    times = _alarm_times(mine)
+    if mine is None or not times:
+        return ""
+    if mine.left_out and max(mine.left_out) > MANY_ALARMS:
+        return ", and Q alarms, as it does on most boxes that it was not trained on"
+    return f", and Q alarms from {number(in_ps(times[0]))} ps on"
 
 
 def _base_q(model: ModelResult, q: QRecord | None) -> ModelQ | None:
@@ -105,7 +113,23 @@ def _alarms(model: ModelResult, q: QRecord | None) -> list[str]:
         else f" Its limit rests on {number(mine.calibration_effective)} independent frames where {ENOUGH_FRAMES} are asked for, "
         "so alarms are provisional."
     )
-    return [f"{said}.{weak}"]
+    return [f"{said}.{weak}", *_left_out(mine)]
+
+
+def _left_out(mine: ModelQ) -> list[str]:
+    """What its limit is worth on dynamics that the labels did not come from."""
+    said = []
+    if mine.left_out:
+        shares = ", ".join(percent(share) for share in mine.left_out)
+        said.append(
+            f"{mine.name}: where a segment of the sampling is left out of training and calibration, {shares} of its frames are "
+            f"above the frame limit (nominal {percent(mine.frame_rate)}); an alarm on a box of its own may mean no more than that."
+        )
+    if mine.without:
+        said.append(
+            f"{mine.name}: {', '.join(mine.without)} has no Q model (all its atoms look alike), so it never alarms."
+        )
+    return said
 
 
 def first_alarm(mine: ModelQ, symbols: tuple[str, ...]) -> str:

@@ -46,16 +46,17 @@ def jackson_mudholkar_limit(left_out: Float[np.ndarray, "axes"], rate: float) ->
     """Limit of Q from the eigenvalues λ of the axes that were left out; 0 where none is.
 
     Q_α = θ₁ [c √(2 θ₂ h²)/θ₁ + 1 + θ₂ h (h-1)/θ₁²]^(1/h),  θ_i = Σ λ^i,  h = 1 - 2 θ₁θ₃/(3 θ₂²),  c the normal quantile at 1-α.
-    Source: J. Jackson & G. Mudholkar, Technometrics 21 (1979) 341, eq. 3.4.
+    Source: J. Jackson & G. Mudholkar, Technometrics 21 (1979) 341, eq. 3.4. Where h ≤ 0 (one large eigenvalue among many small
+    ones) that has no meaning, and it is (θ₂/θ₁) χ²_{1-α}(θ₁²/θ₂): G. Box, Ann. Math. Statist. 25 (1954) 290.
     """
     one, two, three = (float((np.asarray(left_out, dtype=np.float64) ** power).sum()) for power in (1, 2, 3))
     if one == 0.0:
         return 0.0
     h = 1.0 - 2.0 * one * three / (3.0 * two**2)
+    if h <= 0.0:
+        return two / one * float(stats.chi2.ppf(1.0 - rate, one**2 / two))
     c = float(stats.norm.ppf(1.0 - rate))
-    # c goes with the sign of h: the power 1/h turns the order around where h is negative
-    inner = math.copysign(c, h) * math.sqrt(2.0 * two * h**2) / one
-    return one * max(inner + 1.0 + two * h * (h - 1.0) / one**2, 0.0) ** (1.0 / h)
+    return one * (c * math.sqrt(2.0 * two * h**2) / one + 1.0 + two * h * (h - 1.0) / one**2) ** (1.0 / h)
 
 
 def t2_limit(retained: int, n: int, rate: float) -> float | None:

@@ -18,13 +18,13 @@ from jaxft.study.settings import StudySettings
 from jaxft.study.verdicts import write_verdict_of
 
 PARTS = {
-    "coverage": analyse_coverage,
-    "Q residuals": analyse_q,
-    "cross-evaluation": analyse_cross,
-    "events": analyse_events,
-    "structure": analyse_structure,
+    "coverage": (analyse_coverage, ("coverage",)),
+    "Q residuals": (analyse_q, ("qresidual", "atoms")),
+    "cross-evaluation": (analyse_cross, ("cross",)),
+    "events": (analyse_events, ("events",)),
+    "structure": (analyse_structure, ("structure",)),
 }
-"""In this order: events are compared with the alarms of Q."""
+"""What is made, and which records hold it. In this order: events are compared with the alarms of Q."""
 
 
 def analyse(settings: StudySettings, layout: Layout, base: Potential, progress: Progress) -> tuple[str, ...]:
@@ -35,12 +35,15 @@ def analyse(settings: StudySettings, layout: Layout, base: Potential, progress: 
     missing: list[str] = []
     train_committees(view, progress)
     with progress.task("analysis", len(PARTS), "parts") as task:
-        for done, (name, part) in enumerate(PARTS.items()):
+        for done, (name, (part, records)) in enumerate(PARTS.items()):
             task.update(done, name)
             try:
                 part(view)
             except InputError as error:
                 missing.append(f"{name}: {error}")
+                # what an earlier analysis found is not what is there now
+                for record in records:
+                    layout.evaluation(record).unlink(missing_ok=True)
         task.update(len(PARTS))
-    write_verdict_of(layout)
+    missing += write_verdict_of(layout)
     return tuple(missing)

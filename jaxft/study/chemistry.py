@@ -21,7 +21,7 @@ from jaxft.analysis.structure_record import SetStructure, StructureRecord, write
 from jaxft.errors import InputError
 from jaxft.records import write_text
 from jaxft.structures.contacts import NONMETALS
-from jaxft.structures.dataset import LabelledStructure, read_dataset
+from jaxft.structures.dataset import LabelledStructure
 from jaxft.structures.extxyz import format_frame
 from jaxft.study.production import Stretch
 from jaxft.study.run_view import RunView
@@ -42,7 +42,8 @@ def analyse_events(view: RunView) -> None:
     runs, watched = [], []
     for name in view.tested:
         for kind, stretches in (("test", view.tests(name)), ("production", view.tests(name, "production"))):
-            for seed, stretch in enumerate(stretches):
+            for stretch in stretches:
+                seed = stretch.number
                 timeline, limit = followed.get((name, seed), (None, None)) if kind == "test" else (None, None)
                 alarm = None if timeline is None else timeline.alarm_fs
                 runs.append(_run_events(view, name, kind, seed, stretch, alarm))
@@ -96,9 +97,8 @@ def analyse_structure(view: RunView) -> None:
             if stretches:
                 frames = chain.from_iterable(s.trajectory.structures(range(s.first, s.stop)) for s in stretches)
                 sets.append(_structure(title, [frames_of(s.trajectory, s.first) for s in stretches], frames))
-    common = view.settings.evaluation.common_set
-    if common is not None:
-        data = read_dataset(common)
+    if view.settings.evaluation.common_set is not None:
+        data = view.common_set()
         sets.append(_structure("common set", _common_frames(data), (item.atoms for item in data)))
     if not sets:
         raise InputError("no model has been run yet; structure is that of tests and production")

@@ -4,7 +4,6 @@ import numpy as np
 
 from jaxft.analysis.cross import CrossRecord, cross_cell, ensemble_distance, write_cross
 from jaxft.finetune.predict_set import predict_set
-from jaxft.structures.dataset import read_dataset
 from jaxft.study.run_view import RunView
 from jaxft.study.testing import base_with_offset
 
@@ -15,7 +14,7 @@ def analyse_cross(view: RunView) -> None:
     sets = {model.name: found for model in models if (found := view.labelled(model.name)) is not None}
     cells, distances, missing = [], [], [f"test {m.name}" for m in models if m.name not in sets]
     common = view.settings.evaluation.common_set
-    reference = read_dataset(common) if common is not None else []
+    reference = view.common_set() if common is not None else []
     for model in models:
         own: list[np.ndarray] = []
         for name, frames in sets.items():

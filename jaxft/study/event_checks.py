@@ -109,7 +109,7 @@ def check_events_of(
 
 
 def _case(view: RunView, run: RunEvents, number: int) -> _Case:
-    stretch = view.tests(run.model, run.kind)[run.seed]
+    stretch = next(s for s in view.tests(run.model, run.kind) if s.number == run.seed)
     return _Case(run, number, stretch, snapshots(stretch.trajectory, run.report.events[number]))
 
 

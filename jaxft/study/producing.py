@@ -3,6 +3,7 @@
 ``production/NAME.json`` has the same form as ``evaluation/residuals.json``, with this one model in it.
 """
 
+import math
 from pathlib import Path
 
 from jaxft.analysis.model_test import ModelTest
@@ -47,8 +48,8 @@ def produce(
     if watch not in WATCHES:
         raise InputError(f"--watch must be one of {', '.join(WATCHES)}, got {watch!r}{nearest(watch, WATCHES)}")
     for what, value in (("--ps", ps), ("--labels", labels), ("--seeds", seeds)):
-        if not value > 0:
-            raise InputError(f"{what} must be positive, got {value}")
+        if not 0 < value < math.inf:
+            raise InputError(f"{what} must be positive and finite, got {value}")
     models = load_models(settings, layout)
     if not models:
         raise InputError(f"{root} has no fine-tuned model yet; let jaxft run make one first")

@@ -19,12 +19,16 @@ SHORTEST = 8
 
 @dataclass(frozen=True, eq=False)
 class Stretch:
-    """Production frames of one trajectory under one set of weights: frames ``first`` to ``stop`` (not included)."""
+    """Production frames of one trajectory under one set of weights: frames ``first`` to ``stop`` (not included).
+
+    number: which replica or test seed it is of.
+    """
 
     name: str
     trajectory: Trajectory
     first: int
     stop: int
+    number: int = 0
 
     @property
     def n_effective(self) -> float:
@@ -48,10 +52,10 @@ def sampling_stretches(settings: StudySettings, layout: Layout, strategy: str, s
     return [stretch_of(path.stem, read_trajectory(path), first) for path, first in there]
 
 
-def stretch_of(name: str, trajectory: Trajectory, first: int) -> Stretch:
+def stretch_of(name: str, trajectory: Trajectory, first: int, number: int = 0) -> Stretch:
     """Frames after equilibration, up to where a guard stopped it."""
     running = int(np.append(trajectory.status != 0, True).argmax())
-    return Stretch(name, trajectory, min(first, running), running)
+    return Stretch(name, trajectory, min(first, running), running, number)
 
 
 def spread_frames(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 from jaxtyping import Float, Int
 
 from jaxft.analysis.atom_scores import atom_scores, write_atoms
@@ -18,6 +19,7 @@ from jaxft.analysis.q_model import (
     calibrate,
     fit_q_model,
     frame_maximum,
+    left_out_alarms,
     q_and_t2,
     ratio_to_limit,
 )
@@ -37,11 +39,12 @@ from jaxft.study.run_view import RunView
 
 @dataclass(frozen=True, eq=False)
 class _Fitted:
-    """A model's Q model and limits by one potential's descriptors, and the training set as it sees it."""
+    """A model's Q model and limits by one potential's descriptors, the training set as it sees it, alarms on segments left out."""
 
     q: QModel
     limits: Calibration
     training: Environments
+    left_out: tuple[float, ...]
 
 
 def analyse_q(view: RunView) -> None:
@@ -98,7 +101,9 @@ def _fit(view: RunView, model: Model, descriptors: Potential) -> _Fitted:
     if not calibrating.frames:
         raise InputError(f"there are no production frames of {model.name} besides its labels; limits need some")
     frames = view.describe(calibrating.frames, descriptors)
-    return _Fitted(q, calibrate(q, frames, calibrating.n_effective), training)
+    groups = view.groups(model)
+    left_out = () if groups is None else left_out_alarms(training, groups, frames, calibrating.groups)
+    return _Fitted(q, calibrate(q, frames, calibrating.n_effective), training, left_out)
 
 
 def _no_q(model: Model, kind: str, why: str) -> ModelQ:
@@ -121,13 +126,15 @@ def _model_q(model: Model, kind: str, one: _Fitted, timelines: Sequence[Timeline
         frame_limit=one.limits.frame.value,
         frame_rate=one.limits.frame.rate,
         timelines=tuple(timelines),
+        left_out=one.left_out,
+        without=tuple(chemical_symbols[z] for z in one.training.elements if z not in one.q.elements),
     )
 
 
 def _timelines(view: RunView, model: Model, potential: Potential, one: _Fitted) -> list[Timeline]:
     """Q along each test of a model, frame by frame; memory stays flat."""
     found = []
-    for seed, stretch in enumerate(view.tests(model.name)):
+    for stretch in view.tests(model.name):
         numbers = stretch.trajectory.template.numbers
         frames = range(stretch.first, stretch.stop)
         largest, atom, share = (np.zeros(len(frames)) for _ in range(3))
@@ -146,7 +153,7 @@ def _timelines(view: RunView, model: Model, potential: Potential, one: _Fitted) 
         times = (np.arange(len(frames)) + 1.0) * spacing
         atoms = atom.astype(int)
         peak = _peak(view, potential, one, stretch, times, largest, atoms)
-        found.append(timeline(seed, times, largest, atoms, share, one.limits.frame.value, peak))
+        found.append(timeline(stretch.number, times, largest, atoms, share, one.limits.frame.value, peak))
     return found
 
 

@@ -59,8 +59,7 @@ def is_finished(layout: Layout, configuration: Mapping[str, Any]) -> bool:
 
 def check_same_study(layout: Layout, configuration: Mapping[str, Any]) -> None:
     """Raise InputError where the folder holds no run, or one of a configuration that decides results otherwise."""
-    record = read_json(layout.record, FORMAT, VERSION)
-    changed = differences(record["configuration"], configuration)
+    changed = differences(_body(layout)["configuration"], configuration)
     if changed:
         raise InputError(
             f"{layout.root} holds a run of another configuration (differs in {', '.join(changed)}); "
@@ -127,6 +126,11 @@ def _session() -> dict[str, Any]:
 
 def _body(layout: Layout) -> dict[str, Any]:
     record = read_json(layout.record, FORMAT, VERSION)
+    lacking = [name for name in ("configuration", "finished", "sessions", "content") if name not in record]
+    if lacking:
+        raise InputError(
+            f"{layout.record} is damaged: it lacks {', '.join(lacking)}; restore it, or start in another folder"
+        )
     return {k: v for k, v in record.items() if k not in ("format", "format_version")}
 
 

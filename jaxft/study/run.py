@@ -64,6 +64,9 @@ def check(settings: StudySettings) -> Potential:
     box = packed_box(settings.system, settings.seed)
     species_of(box.numbers, base.atomic_numbers)
     tree_to_train(base.params, trainable_of(settings.finetune), settings.seed)
+    common = settings.evaluation.common_set
+    if common is not None and not common.is_file():
+        raise InputError(f"evaluation.common_set is {common}, which is no file")
     # on a cluster, what is installed here says nothing
     check_reference(settings.reference, box, here=settings.executor.kind != "parsl")
     return base

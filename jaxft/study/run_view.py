@@ -14,9 +14,11 @@ from ase import Atoms
 from jaxtyping import Int
 
 from jaxft.analysis.environments import Environments, environments
+from jaxft.errors import InputError
 from jaxft.md.trajectory import read_trajectory
 from jaxft.potential.potential import Potential
 from jaxft.strategies.bench import Model
+from jaxft.structures.dataset import LabelledStructure, read_dataset
 from jaxft.structures.extxyz import read_frames
 from jaxft.study.layout import Layout
 from jaxft.study.models import load_models, planned_models
@@ -38,9 +40,10 @@ CALIBRATION_FRAMES = 400
 
 @dataclass(frozen=True, eq=False)
 class Calibrating:
-    """Unlabelled production frames of a training set's segments, and how many independent ones they are."""
+    """Unlabelled production frames of a training set's segments, the segment of each, and how many independent ones they are."""
 
     frames: tuple[Atoms, ...]
+    groups: Int[np.ndarray, "frames"]
     n_effective: float
 
 
@@ -78,7 +81,7 @@ class RunView:
 
     def production(self, model: Model) -> list[Stretch]:
         """The segments that its labels were picked from."""
-        stage = 1 + [m.name for m in self._by_strategy()[model.strategy]].index(model.name)
+        stage = 1 + planned_models(self.settings)[model.strategy].index(model.name)
         return sampling_stretches(self.settings, self.layout, model.strategy, stage)
 
     def calibrating(self, model: Model) -> Calibrating:
@@ -86,7 +89,8 @@ class RunView:
         stretches = self.production(model)
         chosen = spread_frames(stretches, CALIBRATION_FRAMES, without=model.data)
         effective = sum(stretch.n_effective for stretch in stretches)
-        return Calibrating(tuple(frames_of(stretches, chosen)), min(effective, float(len(chosen))))
+        groups = np.array([k for k, _ in chosen], dtype=int)
+        return Calibrating(tuple(frames_of(stretches, chosen)), groups, min(effective, float(len(chosen))))
 
     def groups(self, model: Model) -> Int[np.ndarray, "frames"] | None:
         """Which segment each structure of its training set came from; None where one is from elsewhere."""
@@ -113,10 +117,34 @@ class RunView:
         """A model's own dynamics, seed by seed, after equilibration; none where there are none yet."""
         first = self.settings.frames(self.settings.equilibrate_ps)
         # production has as many seeds as it was asked for
-        one = self.layout.own_dynamics(kind, name, 1)
-        several = self.layout.own_dynamics(kind, name, self.settings.evaluation.seeds)
-        paths = [path for path in dict.fromkeys([*one, *several]) if path.exists()]
-        return [stretch_of(path.stem, read_trajectory(path), first) for path in paths]
+        seeds = self.settings.evaluation.seeds
+        numbered = [*enumerate(self.layout.own_dynamics(kind, name, seeds))]
+        if seeds > 1:
+            numbered += enumerate(self.layout.own_dynamics(kind, name, 1))
+        there = [(number, path) for number, path in numbered if path.exists()]
+        return [stretch_of(path.stem, read_trajectory(path), first, number) for number, path in there]
+
+    def common_set(self) -> list[LabelledStructure]:
+        """Labelled frames of the reference's own dynamics, of the system of this study.
+
+        Raises InputError where the configuration names none, and for another system.
+        """
+        path = self.settings.evaluation.common_set
+        if path is None:
+            raise InputError("evaluation.common_set names no file")
+        data = read_dataset(path)
+        box = self.models[0].data[0].atoms
+        for k, item in enumerate(data):
+            if sorted(item.atoms.numbers) != sorted(box.numbers):
+                raise InputError(
+                    f"{path} frame {k} is {item.atoms.get_chemical_formula()}, but this study is of {box.get_chemical_formula()}; "
+                    "give frames of the reference's dynamics of the same system"
+                )
+            if list(item.atoms.numbers) != list(data[0].atoms.numbers):
+                raise InputError(
+                    f"{path} frame {k} has its atoms in another order than frame 0; give them in one order"
+                )
+        return data
 
     def labelled(self, name: str) -> TestFrames | None:
         """Labelled frames of its test; None where there are none yet."""

@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms
 from jaxtyping import Float, Int
 
+from jaxft.errors import InputError
 from jaxft.labels.label import Entry, Failure
 from jaxft.records import write_text
 from jaxft.structures.extxyz import format_frame, read_frames
@@ -67,6 +68,8 @@ def write_test_frames(
 def read_test_frames(path: Path) -> TestFrames:
     """Read them back. Raises InputError where the file is missing or damaged."""
     frames = read_frames(path)
+    for k, atoms in enumerate(frames):
+        _check(atoms, f"{path} frame {k}")
     failures = {k: str(a.info[FAILURE]) for k, a in enumerate(frames) if FAILURE in a.info}
     return TestFrames(
         atoms=tuple(Atoms(a.numbers, a.positions, cell=a.cell, pbc=a.pbc) for a in frames),
@@ -78,3 +81,18 @@ def read_test_frames(path: Path) -> TestFrames:
         ),
         failures=failures,
     )
+
+
+def _check(atoms: Atoms, where: str) -> None:
+    """Raise InputError for a frame that is not as it was written."""
+    lacking = [name for name in (SEED, TIME) if name not in atoms.info]
+    if FAILURE not in atoms.info:
+        lacking += [
+            name for name, held in ((REF_KEYS.energy, atoms.info), (REF_KEYS.forces, atoms.arrays)) if name not in held
+        ]
+    if lacking:
+        raise InputError(f"{where} lacks {', '.join(lacking)}; let jaxft run write it again")
+    if FAILURE in atoms.info:
+        return
+    if not (np.isfinite(atoms.info[REF_KEYS.energy]) and np.isfinite(atoms.arrays[REF_KEYS.forces]).all()):
+        raise InputError(f"{where} has a label that is not finite; let jaxft run write it again")

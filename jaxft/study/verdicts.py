@@ -12,15 +12,21 @@ from jaxft.analysis.q_record import read_q
 from jaxft.analysis.residuals import read_residuals
 from jaxft.analysis.structure_record import read_structure
 from jaxft.analysis.verdict import verdict, write_verdict
+from jaxft.errors import InputError
 from jaxft.study.layout import Layout
 
 
-def write_verdict_of(layout: Layout) -> None:
-    """From the records that are there."""
+def write_verdict_of(layout: Layout) -> tuple[str, ...]:
+    """From the records that are there; returns which of them could not be read, in words, and does without."""
+    unreadable: list[str] = []
 
     def found(name: str, read: Callable[[Path], Any]) -> Any:
         path = layout.evaluation(name)
-        return read(path) if path.exists() else None
+        try:
+            return read(path) if path.exists() else None
+        except InputError as error:
+            unreadable.append(str(error))
+            return None
 
     write_verdict(
         layout.evaluation("verdict"),
@@ -34,3 +40,4 @@ def write_verdict_of(layout: Layout) -> None:
             found("event_checks", read_event_checks),
         ),
     )
+    return tuple(unreadable)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxft.analysis.environments import Environments
-from jaxft.analysis.q_model import calibrate, fit_q_model, frame_maximum, q_and_t2, ratio_to_limit
+from jaxft.analysis.q_model import calibrate, fit_q_model, frame_maximum, left_out_alarms, q_and_t2, ratio_to_limit
 from jaxft.errors import InputError
 
 NUMBERS = np.array([8, 1, 1, 8, 1, 1])
@@ -106,3 +106,26 @@ def test_constant_columns_do_not_count():
     training.values[:, 5] = 1.0
     model = fit_q_model(training)
     assert not model.elements[1].kept[5]
+
+
+def test_a_segment_that_was_left_out_alarms_where_it_is_elsewhere():
+    # three segments; the third lies apart in every environment
+    training, frames = environments(30, seed=7), environments(90, seed=8)
+    groups, of_frames = np.repeat([0, 1, 2], 10), np.repeat([0, 1, 2], 30)
+    alike = left_out_alarms(training, groups, frames, of_frames)
+    assert len(alike) == 3
+    assert max(alike) < 0.2
+    for of, which in ((training, groups), (frames, of_frames)):
+        of.values[which[of.frame] == 2] += 3.0
+    apart = left_out_alarms(training, groups, frames, of_frames)
+    assert apart[2] == 1.0
+    assert max(apart[:2]) < 0.2
+    assert left_out_alarms(training, np.zeros(30, int), frames, np.zeros(90, int)) == ()
+
+
+def test_correlated_frames_claim_no_smaller_rate_than_independent_ones_would():
+    model = fit_q_model(environments(30))
+    few = calibrate(model, environments(300, seed=1), n_effective=19.0)
+    assert few.frame.rate == pytest.approx(1 / 20)
+    assert few.q[1].rate == pytest.approx(1 / 20)
+    assert not few.enough

@@ -101,7 +101,7 @@ def budgets(recorded, means, **options):
 
 
 def test_labels_are_enough_when_nothing_changes_for_two_stages(recorded):
-    assert "enough by the rule, more labels" in budgets(recorded, (0.02, 0.0, 0.0, 0.0)).answer
+    assert "enough by the rule, as far as" in budgets(recorded, (0.02, 0.0, 0.0, 0.0)).answer
     assert "not enough by the rule" in budgets(recorded, (0.02, 0.01, 0.0)).answer
 
 
@@ -195,7 +195,7 @@ def test_structure_is_judged_against_the_reference_alone():
     apart = structure_finding(structure_record(number=5.0), ["FT3"])
     assert apart.answer == "coordination differs: Co in FT3"
     alike = structure_finding(structure_record(number=4.2), ["FT3"])
-    assert alike.answer == "no difference in coordination was seen"
+    assert alike.answer.startswith("no difference in coordination was seen, in the ")
     assert "can't be told" in structure_finding(structure_record(reference=False), ["FT3"]).answer
 
 

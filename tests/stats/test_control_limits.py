@@ -81,3 +81,13 @@ def test_with_too_few_values_it_is_the_largest_and_says_its_rate():
     assert (limit.value, limit.rate, limit.n) == (3.0, 0.25, 3)
     with pytest.raises(ValueError, match="expected values"):
         empirical_limit(np.zeros(0), 0.01)
+
+
+def test_one_large_eigenvalue_among_many_small_ones_has_a_limit_too():
+    # h is negative here, and Jackson and Mudholkar's formula has no meaning
+    random = np.random.default_rng(3)
+    eigenvalues = np.concatenate([[1.0], np.full(639, 0.0042)])
+    limit = jackson_mudholkar_limit(eigenvalues, 0.01)
+    q = (eigenvalues * random.normal(size=(20_000, 640)) ** 2).sum(axis=1)
+    assert (q > limit).mean() == pytest.approx(0.01, abs=0.02)
+    assert 0.0 < limit < q.max()
