@@ -4,12 +4,15 @@ It buys no label either, unless it is asked to put events before the reference.
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from jaxft.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxft.cli.config import Configuration
 
 ConfigOption = Annotated[
     Path | None,
@@ -71,5 +74,23 @@ def configuration_of(run_folder: Path, config: Path | None = None) -> Any:
         raise InputError(f"{run_folder} holds no config.yaml; expected the folder of a jaxft run")
     path = config or own
     configuration = read_configuration(path)
+    if config is None:
+        _refuse_lost_files(configuration, own)
     prepare_jax(configuration.precision)
     return settings_from(configuration, path.parent)
+
+
+def _refuse_lost_files(configuration: "Configuration", own: Path) -> None:
+    """Files that a configuration names are relative to the YAML that the run was begun with, which its copy is not beside."""
+    from jaxft.potential.zoo import ZOO
+
+    named = {
+        "base": None if configuration.base in ZOO else configuration.base,
+        "system.structure": configuration.system.structure,
+        "evaluation.common_set": configuration.evaluation.common_set,
+    }
+    for name, file in named.items():
+        if file is not None and not (own.parent / file).exists():
+            raise InputError(
+                f"{own} names {name} {file!r}, which is not beside it; give the YAML that the run was begun with by -c"
+            )

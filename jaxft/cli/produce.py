@@ -33,6 +33,8 @@ def produce(
     console = Console(soft_wrap=True)
     with TerminalProgress(console, run_folder / "log.txt") as progress:
         test = run_model(settings, run_folder, model, ps=ps, labels=labels, seeds=seeds, watch=watch, progress=progress)
+    if model == "base" and watch != "off":
+        console.print("the base has no training set, so nothing watched it", highlight=False)
     for seed in test.seeds:
         good = seed.labelled
         residual = 1000 * (seed.model_energies - seed.reference_energies)[good] / test.n_atoms

@@ -5,9 +5,10 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 from jaxft.analysis.model_test import ModelTest
-from jaxft.analysis.residuals import residuals_record, write_residuals
+from jaxft.analysis.residuals import read_residuals, residuals_record, write_residuals
 from jaxft.errors import InputError, nearest
 from jaxft.jobs.settings import open_executor
 from jaxft.labels.store import open_store
@@ -60,6 +61,8 @@ def produce(
     if seeds > settings.evaluation.seeds:
         raise InputError(f"--seeds is {seeds}, but the study has {settings.evaluation.seeds} test boxes to start from")
     boxes = [read_frames(layout.start_box("test", k))[0] for k in range(seeds)]
+    asked = {"model": name, "ps": ps, "labels": labels, "seeds": seeds, "watch": watch}
+    _refuse_other(layout, name, asked)
     monitor = None
     if watch != "off" and name != "base":
         monitor = monitor_of(RunView(settings, layout, base), known[name], watch)
@@ -71,8 +74,20 @@ def produce(
         record = residuals_record(
             [test],
             demonstration=settings.demonstration,
-            settings={"production": {"model": name, "ps": ps, "labels": labels, "seeds": seeds, "watch": watch}},
+            settings={"production": asked},
             planned=[name],
         )
         write_residuals(layout.production(name), record)
     return test
+
+
+def _refuse_other(layout: Layout, name: str, asked: dict[str, Any]) -> None:
+    """A run that was made goes on as it was asked for, and not otherwise."""
+    path = layout.production(name)
+    made = read_residuals(path).settings.get("production") if path.exists() else None
+    differs = ", ".join(f"--{key} {value}" for key, value in (made or {}).items() if asked.get(key) != value)
+    if not differs:
+        return
+    raise InputError(
+        f"{path} was made with {differs}; give the same, or move the files of {name} in production/ and checkpoints/ away"
+    )

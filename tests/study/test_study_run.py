@@ -196,6 +196,9 @@ def test_a_model_can_run_on_for_long_with_checks_along_it(undisturbed, environme
         assert "over 3 checks" in done.stdout
     record = json.loads((folder / "production" / "FT2.json").read_text())
     assert record["models"][0]["seeds"][0]["times_fs"] == [20.0, 40.0, 60.0]
+    longer = subprocess.run([*command, "--ps", "0.07"], env=environment, capture_output=True, text=True, check=False)
+    assert longer.returncode == 2
+    assert "was made with --ps 0.06" in longer.stderr
     wrong = subprocess.run([*command[:5], "FT7"], env=environment, capture_output=True, text=True, check=False)
     assert wrong.returncode == 2
     assert "has no model 'FT7'" in wrong.stderr
