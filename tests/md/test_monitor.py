@@ -230,7 +230,6 @@ def test_new_weights_and_another_training_set_compile_nothing():
         other = train(argon(), [crystal(9 * k), crystal(9 * k + 1)], every=k, checks=k, action="stop", frame_limit=1e9)
         simulation, _ = go(watched(under(simulation, argon(epsilon=0.0104 + 1e-4 * k)), other), 4)
     assert COMPILATIONS.total() == before
-    assert set(COMPILATIONS.values()) == {1}
 
 
 def test_without_a_monitor_a_run_leaves_no_trace_of_one(tmp_path):
