@@ -7,6 +7,7 @@ from typing import TypeVar
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
+from jaxtyping import Int
 
 from jaxft.analysis.bond_lengths import BondLengths, bond_lengths
 from jaxft.analysis.coordination import coordination_series, summarise_coordination
@@ -99,7 +100,7 @@ def analyse_structure(view: RunView) -> None:
                 sets.append(_structure(title, [frames_of(s.trajectory, s.first) for s in stretches], frames))
     if view.settings.evaluation.common_set is not None:
         data = view.common_set()
-        sets.append(_structure("common set", _common_frames(data), (item.atoms for item in data)))
+        sets.append(_structure("common set", _common_frames(data, view.common_runs()), (item.atoms for item in data)))
     if not sets:
         raise InputError("no model has been run yet; structure is that of tests and production")
     write_structure(view.layout.evaluation("structure"), StructureRecord(tuple(sets)))
@@ -138,10 +139,10 @@ def _structure(name: str, runs: Sequence[Frames], structures: Iterable[Atoms]) -
     )
 
 
-def _common_frames(data: Sequence[LabelledStructure]) -> list[Frames]:
+def _common_frames(data: Sequence[LabelledStructure], of_run: Int[np.ndarray, "frames"]) -> list[Frames]:
     """The common set run by run, as frames that are far apart: good for averages, not for events."""
     runs: dict[int, list[np.ndarray]] = {}
-    for item in data:
-        runs.setdefault(int(item.info.get("run", 0)), []).append(item.atoms.positions)
+    for item, run in zip(data, of_run.tolist(), strict=True):
+        runs.setdefault(run, []).append(item.atoms.positions)
     first = data[0].atoms
     return [Frames(np.array(x), first.cell.array, first.pbc, np.asarray(first.numbers), 100.0) for x in runs.values()]

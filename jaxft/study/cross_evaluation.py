@@ -50,7 +50,7 @@ def analyse_cross(view: RunView) -> None:
                     np.array([r.forces for r in reference]),
                 )
             )
-            runs = np.array([int(r.info.get("run", 0)) for r in reference])
+            runs = view.common_runs()
             if own:
                 delta = said.energies - labels
                 on_reference = [delta[runs == run] for run in np.unique(runs)]

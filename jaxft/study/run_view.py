@@ -146,6 +146,22 @@ class RunView:
                 )
         return data
 
+    def common_runs(self) -> Int[np.ndarray, "frames"]:
+        """Which run of the reference each frame of the common set is of, by its entry ``run``; without that, one run.
+
+        Raises InputError where only some frames say so, or not by a whole number.
+        """
+        said = [item.info.get("run") for item in self.common_set()]
+        if all(run is None for run in said):
+            return np.zeros(len(said), dtype=int)
+        wrong = [k for k, run in enumerate(said) if not isinstance(run, int | np.integer) or isinstance(run, bool)]
+        if wrong:
+            raise InputError(
+                f"{self.settings.evaluation.common_set} frame {wrong[0]} has run={said[wrong[0]]!r}; expected a whole number in "
+                "every frame, or no entry run in any"
+            )
+        return np.array(said, dtype=int)
+
     def labelled(self, name: str) -> TestFrames | None:
         """Labelled frames of its test; None where there are none yet."""
         path = self.layout.test_frames(name)
