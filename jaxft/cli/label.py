@@ -226,5 +226,5 @@ class _Bar:
         """Show how far it is."""
         self.last = now
         rate = 3600 * (now.done - now.found) / max(time.perf_counter() - self.began, 1e-9)
-        note = f"{rate:.0f} per hour" + (f", {now.failed} failed" if now.failed else "")
+        note = ", ".join(filter(None, [f"{rate:.0f} per hour", now.note]))
         self.bars.update(self.task, completed=now.done, total=now.total, note=note)

@@ -1,38 +1,52 @@
 """Labelling: many structures in, their labels out, each paid for once, each stored the moment it is there.
 
-The store is asked first; what it lacks is computed, identical structures once. What comes back is what the store holds,
-so that a run and its repetition see the same bytes.
+The store is asked first; what it lacks is computed, identical structures once, and not at all where another process is
+computing it: that one's label is waited for. What comes back is what the store holds, so that a run and its repetition
+see the same bytes.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from ase import Atoms
 
 from jaxft.errors import InputError
 from jaxft.jobs.executor import Executor, Lost, TimedOut, WorkerDied
+from jaxft.labels.claims import open_claims
 from jaxft.labels.engine import find_engine
 from jaxft.labels.key import label_key, settings_key
 from jaxft.labels.label import Cost, Entry, Failure, Label, Provenance
 from jaxft.labels.reference import ReferenceSettings, check_reference, compute, provenance_of
 from jaxft.labels.store import LabelStore
 
+POLL_S = 0.5
+"""How often the store is asked for what another process computes."""
+
 
 @dataclass(frozen=True)
 class Progress:
     """How far a labelling is, counted in distinct structures.
 
-    total   all of them
-    found   already in the store when it began
-    done    found or computed since
-    failed  those of ``done`` that have no label
+    total    all of them
+    found    in the store already, or put there since by another process
+    done     found or computed here
+    failed   those of ``done`` that have no label
+    waiting  of the others, those that another process is computing
     """
 
     total: int
     found: int
     done: int
     failed: int
+    waiting: int = 0
+
+    @property
+    def note(self) -> str:
+        """What a progress bar says beside the numbers: failures, and what is waited for."""
+        waiting = f"waiting for {self.waiting} that another process computes" if self.waiting else ""
+        return ", ".join(filter(None, [f"{self.failed} failed" if self.failed else "", waiting]))
 
 
 def label_structures(
@@ -60,36 +74,69 @@ def label_structures(
     distinct: dict[str, Atoms] = {}
     for key, atoms in zip(keys, structures, strict=True):
         distinct.setdefault(key, _bare(atoms))
-    found = {key: store.get(key) for key in distinct}
-    answered = {
-        key for key, entry in found.items() if entry is not None and not (retry_failed and isinstance(entry, Failure))
-    }
-    missing = [key for key in distinct if key not in answered]
-    failed = {key for key in answered if isinstance(found[key], Failure)}
-    done = set(answered)
+    ledger = _Ledger(distinct, store, versions, retry_failed, on_progress or (lambda _: None))
+    ledger.look(distinct)
+    ledger.report()
 
-    def report() -> None:
-        if on_progress is not None:
-            on_progress(Progress(len(distinct), len(answered), len(done), len(failed)))
-
-    def keep(index: int, outcome: Entry | Lost) -> None:
-        key = missing[index]
+    def keep(tasks: Sequence[tuple[str, Atoms]], index: int, outcome: Entry | Lost) -> None:
+        key, _ = tasks[index]
         if isinstance(outcome, WorkerDied | TimedOut):
-            entry: Entry = _lost(provenance_of(distinct[key], reference, here=executor.here), outcome)
-        else:
-            entry = outcome
-        store.put(key, settings_hash, distinct[key], entry)
-        if isinstance(entry, Label):
-            _check_version(entry.provenance, versions, store)
-        done.add(key)
-        if isinstance(entry, Failure):
-            failed.add(key)
-        report()
+            outcome = _lost(provenance_of(distinct[key], reference, here=executor.here), outcome)
+        store.put(key, settings_hash, distinct[key], outcome)
+        claims.release(key)
+        ledger.enter(key, outcome, here=True)
+        ledger.report()
 
-    report()
-    executor.run(partial(_compute, reference=reference), [(key, distinct[key]) for key in missing], keep)
+    with open_claims(store.path) as claims:
+        while missing := ledger.missing():
+            claimed = set(claims.take(missing))
+            ledger.look(claimed)  # another process may have stored it before we claimed it
+            tasks = [(key, distinct[key]) for key in ledger.missing() if key in claimed]
+            executor.run(partial(_compute, reference=reference), tasks, partial(keep, tasks))
+            if waiting := ledger.missing():
+                ledger.report(waiting=len(waiting))
+                time.sleep(POLL_S)
+                ledger.look(waiting)
     stored = {key: store.get(key) for key in distinct}
     return [_present(stored[key]) for key in keys]
+
+
+@dataclass
+class _Ledger:
+    """What of one labelling is done, and who did it."""
+
+    distinct: Mapping[str, Atoms]
+    store: LabelStore
+    versions: set[str]
+    retry_failed: bool
+    on_progress: Callable[[Progress], None]
+    found: set[str] = field(default_factory=set)
+    computed: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+
+    def missing(self) -> list[str]:
+        """Keys without an answer, in the order of the structures."""
+        return [key for key in self.distinct if key not in self.found and key not in self.computed]
+
+    def look(self, keys: Iterable[str]) -> None:
+        """Enter what the store answers."""
+        for key in keys:
+            entry = self.store.get(key)
+            if entry is not None and not (self.retry_failed and isinstance(entry, Failure)):
+                self.enter(key, entry, here=False)
+
+    def enter(self, key: str, entry: Entry, here: bool) -> None:
+        """Note an answer, which is in the store. InputError for a label of a version that nobody accepted."""
+        if isinstance(entry, Label):
+            _check_version(entry.provenance, self.versions, self.store)
+        (self.computed if here else self.found).add(key)
+        if isinstance(entry, Failure):
+            self.failed.add(key)
+
+    def report(self, waiting: int = 0) -> None:
+        """Say how far it is."""
+        done = len(self.found) + len(self.computed)
+        self.on_progress(Progress(len(self.distinct), len(self.found), done, len(self.failed), waiting))
 
 
 def _compute(task: tuple[str, Atoms], reference: ReferenceSettings) -> Entry:
@@ -121,7 +168,7 @@ def _accepted_versions(
 
 
 def _check_version(provenance: Provenance, versions: set[str], store: LabelStore) -> None:
-    """Stop at the first label of a version nobody accepted; it is stored, and the next run says the same at once."""
+    """InputError for a version that is not among those that may be; where none is known yet, it becomes the one."""
     if not versions:
         versions.add(provenance.version)
     elif provenance.version not in versions:

@@ -73,9 +73,7 @@ class StudyBench:
     def label(self, frames: Sequence[Atoms]) -> list[LabelledStructure | str]:
         """See ``Bench``."""
         with self.progress.task("labels", len(frames), "labels") as task:
-            return self.desk.trainable(
-                frames, lambda now: task.update(now.done, f"{now.failed} failed" if now.failed else "")
-            )
+            return self.desk.trainable(frames, lambda now: task.update(now.done, now.note))
 
     def finetune(
         self,

@@ -86,7 +86,7 @@ def run_test(
     frames = [[t.to_atoms(first + k) for k in chosen] for t, chosen in zip(trajectories, picks, strict=True)]
     flat = [atoms for of_seed in frames for atoms in of_seed]
     with progress.task(f"labels {name}", len(flat), "labels") as task:
-        bought = desk.entries(flat, lambda now: task.update(now.done, f"{now.failed} failed" if now.failed else ""))
+        bought = desk.entries(flat, lambda now: task.update(now.done, now.note))
 
     evaluate = Evaluator(model.potential, dtype=settings.precision)
     spacing = settings.md.timestep_fs * settings.md.frame_every
