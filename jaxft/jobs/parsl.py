@@ -6,6 +6,7 @@ time, a killed worker) is no fault of the task, which is then given to another w
 """
 
 import logging
+import sysconfig
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -25,6 +26,9 @@ ATTEMPTS = 5
 """Workers that a task may lose: jobs end and nodes fail, so this is no sign of a bad task before several times."""
 
 LABEL = "jaxft"
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+"""Where pip puts Parsl's programs; not on the PATH of someone who runs ``.venv/bin/jaxft``."""
+
 HEARTBEAT = 5
 """s between signs of life, which is what it takes to notice a lost worker; three missed ones are a lost node."""
 
@@ -126,6 +130,7 @@ def parsl_config(cluster: ClusterSettings, threads: int) -> "Config":
         cores_per_worker=1e-6 if cluster.provider == "local" else threads,  # locally as many as are asked for
         heartbeat_period=HEARTBEAT,
         heartbeat_threshold=3 * HEARTBEAT,
+        interchange_launch_cmd=[str(SCRIPTS / "interchange.py")],
         **({"address": "127.0.0.1"} if cluster.provider == "local" else {}),
     )
     return Config(
@@ -143,14 +148,16 @@ def _provider(cluster: ClusterSettings) -> Any:
     from parsl.providers import LocalProvider, LSFProvider, PBSProProvider, SlurmProvider
 
     blocks = {"init_blocks": 1, "min_blocks": 0, "max_blocks": cluster.max_blocks}
+    # behind what the user's commands put there: most clusters see one disk from all nodes
+    worker_init = f'export PATH="$PATH:{SCRIPTS}"\n{cluster.worker_init}'
     if cluster.provider == "local":
-        return LocalProvider(**blocks, worker_init=cluster.worker_init)
+        return LocalProvider(**blocks, worker_init=worker_init)
     common = {
         **blocks,
         "nodes_per_block": cluster.nodes_per_block,
         "walltime": cluster.walltime,
         "scheduler_options": cluster.scheduler_options,
-        "worker_init": cluster.worker_init,
+        "worker_init": worker_init,
     }
     if cluster.provider == "slurm":
         return SlurmProvider(

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -158,9 +159,21 @@ def test_a_stage_takes_only_what_its_ensemble_uses_from_the_settings(tmp_path):
     )
 
 
-def test_batches_of_replicas_run_in_worker_processes(finished, tmp_path):
+PARSL = pytest.param(
+    "{executor: parsl, cluster: {workers_per_node: 2}}",
+    marks=[
+        pytest.mark.slow,
+        pytest.mark.skipif(find_spec("parsl") is None, reason="parsl is not installed: pip install 'jaxft[cluster]'"),
+    ],
+    id="parsl",
+)
+
+
+@pytest.mark.parametrize("jobs", [pytest.param("{executor: processes, workers: 2}", id="processes"), PARSL])
+def test_batches_of_replicas_run_in_workers(finished, tmp_path, monkeypatch, jobs):
+    monkeypatch.chdir(tmp_path)  # where Parsl keeps its logs
     _, out, _ = finished
-    config = configured(tmp_path, WATER + "jobs: {executor: processes, workers: 2}\n")
+    config = configured(tmp_path, WATER + f"jobs: {jobs}\n")
     done = jaxft_md(config, tmp_path / "out")
     assert done.returncode == 0, done.stderr
     for stage in ("heat", "produce"):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 
 import optuna
 import pytest
@@ -94,6 +95,18 @@ def test_trials_run_in_worker_processes(folder):
     again = jaxft_command("sweep", written(folder), "-o", folder / "out")
     assert again.returncode == 0, again.stderr
     assert len(rows(folder)) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("parsl") is None, reason="parsl is not installed: pip install 'jaxft[cluster]'")
+def test_trials_run_in_workers_of_parsl(folder, monkeypatch):
+    monkeypatch.chdir(folder)  # where Parsl keeps its logs
+    config = written(folder, SWEEP + "jobs: {executor: parsl, cluster: {workers_per_node: 2}}\n")
+    done = jaxft_command("sweep", config, "-o", folder / "out")
+    assert done.returncode == 0, done.stderr
+    assert {row["state"] for row in rows(folder)} == {"complete"}
+    assert len(rows(folder)) == 4
+    assert (folder / "parsl").is_dir()
 
 
 def test_a_population_trains_as_one_program(folder):
