@@ -7,6 +7,7 @@ from jaxft.report.bond_figure import bond_figure
 from jaxft.report.coverage_figure import coverage_pairs, map_figure, new_pairs
 from jaxft.report.csv_text import csv_text
 from jaxft.report.html import folded, paragraph, table
+from jaxft.report.panel_plots import shares_plot
 from jaxft.report.picture import Picture
 from jaxft.report.plots import coverage_plot
 from jaxft.report.records import Records
@@ -44,7 +45,7 @@ def _pictures(record: Coverage, demonstration: bool) -> list[Picture]:
             shares_figure(record, demonstration),
             f"Share of the atoms that a model meets in its own dynamics outside its training set, element by element. {NO_ERROR}",
             "Share of atoms outside against models, a panel for each element, with the null beside it.",
-            None,
+            shares_plot(record),
         ),
         (
             "coverage",

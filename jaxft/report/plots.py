@@ -40,7 +40,7 @@ def residual_plot(result: Residuals) -> Plot:
         for k, series in enumerate(model.seeds):
             data.append(
                 {
-                    **_line(
+                    **curve(
                         map(in_ps, series.times_fs),
                         map(in_mev, series.residuals),
                         f"{model_label(model)} ({model.strategy})",
@@ -66,7 +66,7 @@ def q_plot(record: QRecord) -> Plot:
             times, largest = thinned(line.times_fs, line.largest)
             data.append(
                 {
-                    **_line(map(in_ps, times), largest, f"{model.name}, seed {line.seed}"),
+                    **curve(map(in_ps, times), largest, f"{model.name}, seed {line.seed}"),
                     "mode": "lines",
                     "visible": True if model.name in last.values() else "legendonly",
                     "line": {
@@ -80,7 +80,7 @@ def q_plot(record: QRecord) -> Plot:
                 ends = (line.times_fs[0], line.times_fs[-1])
                 data.append(
                     {
-                        **_line(map(in_ps, ends), [model.frame_limit] * 2, f"{model.name}, limit of frames"),
+                        **curve(map(in_ps, ends), [model.frame_limit] * 2, f"{model.name}, limit of frames"),
                         "mode": "lines",
                         "visible": True if model.name in last.values() else "legendonly",
                         "line": {"color": "black", "width": 1, "dash": "dash"},
@@ -101,7 +101,7 @@ def coverage_plot(record: Coverage) -> Plot:
         mine = [point for point in record.points if point.set == name]
         data.append(
             {
-                **_line([p.pc1 for p in mine], [p.pc2 for p in mine], name),
+                **curve([p.pc1 for p in mine], [p.pc2 for p in mine], name),
                 "mode": "markers",
                 "visible": True if name in shown else "legendonly",
                 "text": [f"{p.element} {p.atom}, frame {p.frame}" for p in mine],
@@ -114,9 +114,9 @@ def coverage_plot(record: Coverage) -> Plot:
 
 def roc_plot(judged: Sequence[Proxy]) -> Plot:
     """Hits against false alarms of each signal."""
-    data = [{**_line(*p.roc, f"{p.signal}, AUROC {interval(p.auroc)}"), "mode": "lines"} for p in judged if p.roc[0]]
+    data = [{**curve(*p.roc, f"{p.signal}, AUROC {interval(p.auroc)}"), "mode": "lines"} for p in judged if p.roc[0]]
     data.append(
-        {**_line([0, 1], [0, 1], "chance"), "mode": "lines", "line": {"color": "black", "width": 1, "dash": "dot"}}
+        {**curve([0, 1], [0, 1], "chance"), "mode": "lines", "line": {"color": "black", "width": 1, "dash": "dot"}}
     )
     return _plot(data, "false alarms: share of the other atoms", "hits: share of the bad atoms")
 
@@ -129,11 +129,11 @@ def tracks_plot(tracks: Sequence[Track]) -> Plot:
         times = [in_ps(t) for t in track.times_fs]
         for name, values in track.models.items():
             data.append(
-                {**_line(times, map(in_mev, values), f"{shown_name(name)} on {track.frames_of}"), "visible": visible}
+                {**curve(times, map(in_mev, values), f"{shown_name(name)} on {track.frames_of}"), "visible": visible}
             )
         data.append(
             {
-                **_line(times, map(in_mev, track.reference), f"reference on {track.frames_of}"),
+                **curve(times, map(in_mev, track.reference), f"reference on {track.frames_of}"),
                 "mode": "markers",
                 "visible": visible,
                 "marker": {"symbol": "circle-open", "size": 9, "color": "black"},
@@ -151,7 +151,8 @@ def thinned(times: Sequence[float], values: Sequence[float]) -> tuple[list[float
     return [times[k] for k in best], [values[k] for k in best]
 
 
-def _line(x: Any, y: Any, name: str) -> Plot:
+def curve(x: Any, y: Any, name: str) -> Plot:
+    """Points of one line, as short as a screen needs them."""
     return {"type": "scatter", "x": [_short(v) for v in x], "y": [_short(v) for v in y], "name": name}
 
 

@@ -1,6 +1,7 @@
 """Residuals and scores of every model in its own dynamics (the paper's figure 2)."""
 
 from jaxft.analysis.residuals import Residuals
+from jaxft.report.panel_plots import scores_plot
 from jaxft.report.picture import Picture
 from jaxft.report.plots import residual_plot
 from jaxft.report.records import Records
@@ -47,6 +48,7 @@ def residual_pictures(result: Residuals) -> list[Picture]:
                 "Scores against the number of labels, ± standard error. Drift is free of the constant between both "
                 "methods' energies; the plateau is not.",
                 "Plateau, drift, spread and force error against the number of labels, for each strategy.",
+                scores_plot(result),
             )
         )
     return found

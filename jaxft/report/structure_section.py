@@ -7,6 +7,7 @@ from jaxft.analysis.structure_record import StructureRecord
 from jaxft.analysis.wording import number, percent, with_error
 from jaxft.report.csv_text import csv_text
 from jaxft.report.html import bullets, folded, table
+from jaxft.report.panel_plots import bond_lengths_plot, rdf_plot
 from jaxft.report.picture import Picture
 from jaxft.report.records import Records
 from jaxft.report.section import Section
@@ -49,6 +50,7 @@ def _pictures(record: StructureRecord, records: Records) -> list[Picture]:
                 f"Pair distributions in each model's own dynamics, up to half the box. {bands} "
                 "A band from blocks shorter than the memory of the structure is too narrow.",
                 "g(r) against distance, a panel for each pair of elements.",
+                rdf_plot(record, result),
             )
         )
     figure = bond_lengths_figure(record, result)
@@ -64,6 +66,7 @@ def _pictures(record: StructureRecord, records: Records) -> list[Picture]:
                 f"{f'Beyond the last bin: {beyond}. ' if beyond else 'None is beyond the last bin. '}"
                 "No error bars: lengths in one run are not independent.",
                 "Distribution of a bond length on a logarithmic axis, a line for each set.",
+                bond_lengths_plot(record, result),
             )
         )
     return found

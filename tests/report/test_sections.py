@@ -14,6 +14,7 @@ from jaxft.report.cross_figure import matrix_figure, tracks
 from jaxft.report.event_section import event_times
 from jaxft.report.lineage import Descent
 from jaxft.report.lineage_figure import tree_places
+from jaxft.report.panel_plots import bond_lengths_plot, rdf_plot, scores_plot, shares_plot
 from jaxft.report.plots import MOST_POINTS, coverage_plot, q_plot, residual_plot, roc_plot, thinned, tracks_plot
 from jaxft.report.q_error_figure import q_error_figure
 from jaxft.report.q_figure import q_figure
@@ -233,6 +234,30 @@ def test_figures_that_move_are_valid_for_plotly(records):
         coverage_plot(coverage_record()),
         roc_plot(judged),
         tracks_plot(found),
+        scores_plot(result),
+        shares_plot(coverage_record()),
+        rdf_plot(records.structure, result),
+        bond_lengths_plot(records.structure, result),
     ):
         go.Figure(plot)  # raises ValueError for a property that plotly does not know
         assert plot["data"]
+
+
+def test_panels_stand_in_two_columns_and_share_a_legend(records):
+    plot = scores_plot(records.residuals)
+    layout = plot["layout"]
+    domains = [layout[f"{axis}axis{k}"]["domain"] for axis in "xy" for k in ("", 2, 3, 4)]
+    assert domains[0] == domains[2] != domains[1] == domains[3]
+    assert domains[4] == domains[5] != domains[6] == domains[7]
+    assert all(0 <= low < high <= 1 for low, high in domains)
+    in_legend = [one["name"] for one in plot["data"] if one["showlegend"]]
+    assert len(in_legend) == len(set(in_legend))
+    assert {one["name"] for one in plot["data"]} == set(in_legend)
+
+
+def test_a_panel_plot_holds_the_numbers_of_the_record(records):
+    [naive] = [one for one in scores_plot(records.residuals)["data"] if one["name"] == "naive" and one["yaxis"] == "y4"]
+    models = [model for model in records.residuals.models if model.strategy == "naive"]
+    assert naive["x"] == [model.budget for model in models]
+    expected = [1000 * model.scores.forces.rmse.value for model in models]
+    assert naive["y"] == pytest.approx(expected, rel=1e-5)
