@@ -11,19 +11,11 @@ import jax
 import numpy as np
 
 from jaxft.finetune.metrics import evaluate_set
-from jaxft.jobs.settings import ExecutorSettings, open_executor
-from jaxft.labels.labelling import label_structures
-from jaxft.labels.reference import ReferenceSettings
-from jaxft.labels.store import open_store
-from jaxft.md.relax import relax
-from jaxft.md.settings import MDSettings
-from jaxft.md.simulation import advance, start
-from jaxft.structures.dataset import LabelledStructure, read_dataset, split_isolated_atoms, write_dataset
+from jaxft.structures.dataset import read_dataset, split_isolated_atoms
 from jaxft.structures.label_keys import detect_keys
-from jaxft.structures.pack import pack
 
 RESULTS = Path(__file__).parents[1] / "results"
-COMPOSITION = {"CoCl2": 1, "LiCl": 2, "H2O": 15}
+COMMON_SET = Path(__file__).parents[2] / "cobalt_chloride" / "common_set.extxyz"
 
 
 def three_bpa(folder):
@@ -40,42 +32,11 @@ def three_bpa(folder):
     }
 
 
-def study_box(base, folder):
-    """Fifty GFN1 labels of the study box to train on and fifty to test on, from other boxes; made once, kept in ``folder``."""
-    folder = Path(folder)
-    sets = {}
-    for number, name in enumerate(("train", "test")):
-        path = folder / f"{name}.extxyz"
-        if not path.exists():
-            frames = _frames(base, [10 * number + k for k in range(5)])
-            with open_store(folder / "labels.db") as store, open_executor(ExecutorSettings(workers=2)) as executor:
-                reference = ReferenceSettings(settings={"mixer_damping": 0.15}, multiplicity=4)
-                entries = label_structures(frames, reference, store, executor)
-            good = [
-                LabelledStructure(atoms, entry.energy, entry.forces, entry.stress)
-                for atoms, entry in zip(frames, entries, strict=True)
-                if hasattr(entry, "forces")
-            ]
-            write_dataset(path, good[:50])
-        sets[name] = read_dataset(path)
-    return sets["train"], {"study box": sets["test"]}
-
-
-def _frames(base, seeds, picked=11):
-    """Frames 0.25 ps apart of dynamics under the base at 350 K after 1 ps, box after box."""
-    boxes = [relax(base, pack(COMPOSITION, 1.3, seed=seed), max_force=0.2) for seed in seeds]
-    settings = MDSettings(temperature=350.0, timestep_fs=0.5, friction_per_ps=5.0, frame_every=500)
-    simulation, _ = advance(start(base, boxes, settings, jax.random.key(seeds[0])), 4)
-    frames = [[] for _ in seeds]
-    for _ in range(picked):
-        simulation, _ = advance(simulation, 1)
-        for k in range(len(seeds)):
-            if simulation.status[k] == 0:
-                atoms = simulation.atoms(k)
-                atoms.set_momenta(np.zeros((len(atoms), 3)))
-                atoms.arrays.pop("momenta", None)
-                frames[k].append(atoms)
-    return [atoms for of_box in zip(*frames, strict=True) for atoms in of_box]
+def study_box():
+    """The common set of the study box: fifty frames of one run of GFN1-xTB to train on, fifty of the other to test on."""
+    frames = read_dataset(COMMON_SET)
+    train, test = ([item for item in frames if item.info["run"] == run] for run in (0, 1))
+    return train, {"study box": test}
 
 
 def forces_rmse(potential, data):

@@ -1,6 +1,6 @@
-"""What to train: full, frozen, LoRA, readout, replay. ``python methods.py study OUT`` or ``python methods.py 3bpa FOLDER_OF_3BPA``.
+"""What to train: full, frozen, LoRA, readout, replay. ``python methods.py study`` or ``python methods.py 3bpa FOLDER_OF_3BPA``.
 
-study   cobalt-mini on 50 GFN1 labels of the study box (made in OUT, 5 minutes), 5 seeds, 300 updates, two learning rates
+study   cobalt-mini on 50 GFN1 labels of the study box (half of the common set), 5 seeds, 300 updates, two learning rates
 3bpa    nequix-mp-1 on 50 structures of 3BPA, 2 seeds, 20 epochs
 
 For each: force RMSE and centred energy RMSE on test structures, forgetting (force RMSE against the base's own forces on structures
@@ -10,7 +10,6 @@ that were not replayed), numbers trained, seconds. Goes on where it was stopped:
 import json
 import sys
 import time
-from pathlib import Path
 
 import common
 import numpy as np
@@ -36,12 +35,11 @@ STUDIES = {
 }
 
 
-def main(study, folder):
+def main(study, folder=None):
     """Every method with every learning rate and seed; the rate with the smallest error of each method is the one in the table."""
     plan = STUDIES[study]
     base = jaxft.load(plan["base"])
-    folder = Path(folder)
-    train, tests = common.study_box(base, folder) if study == "study" else common.three_bpa(folder)
+    train, tests = common.study_box() if study == "study" else common.three_bpa(folder)
     replayed, unseen = own_structures(study, base, train)
     done_path = common.RESULTS / f"finetune_methods-{study}.jsonl"
     done = [json.loads(line) for line in done_path.read_text().splitlines()] if done_path.exists() else []
@@ -123,4 +121,4 @@ def summarise(study, plan, base, tests, unseen, rows):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:])

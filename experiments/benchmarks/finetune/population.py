@@ -1,4 +1,4 @@
-"""Sixteen settings as one vmapped program against sixteen runs in turn: ``python population.py OUT [UPDATES]``, when idle."""
+"""Sixteen settings as one vmapped program against sixteen runs in turn: ``python population.py [UPDATES]``, when idle."""
 
 import sys
 import time
@@ -10,9 +10,9 @@ import jaxft
 from jaxft.finetune.fit import fit, fit_members
 from jaxft.finetune.settings import FinetuneSettings
 
-updates = int(sys.argv[2]) if len(sys.argv) > 2 else 100
+updates = int(sys.argv[1]) if len(sys.argv) > 1 else 100
 base = jaxft.load("cobalt-mini")
-train, tests = common.study_box(base, sys.argv[1])
+train, tests = common.study_box()
 rates = np.geomspace(1e-4, 1e-2, 16)
 members = [FinetuneSettings(updates=updates, learning_rate=float(rate), seed=k) for k, rate in enumerate(rates)]
 # compile first: the ratio of the work itself is what is asked
