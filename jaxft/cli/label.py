@@ -212,6 +212,8 @@ class _Bar:
             disable=not console.is_terminal,
         )
         self.task = self.bars.add_task("labels", total=total, note="")
+        self.console = console
+        self.waits = False
         self.last: Progress | None = None
         self.began = time.perf_counter()
 
@@ -223,8 +225,11 @@ class _Bar:
         self.bars.stop()
 
     def update(self, now: "Progress") -> None:
-        """Show how far it is."""
+        """Show how far it is; say once, without a terminal too, that another process is waited for."""
         self.last = now
+        if now.waiting and not self.waits:
+            self.console.print(f"another process computes {now.waiting} of these structures; waiting for its labels")
+            self.waits = True
         rate = 3600 * (now.done - now.found) / max(time.perf_counter() - self.began, 1e-9)
         note = ", ".join(filter(None, [f"{rate:.0f} per hour", now.note]))
         self.bars.update(self.task, completed=now.done, total=now.total, note=note)

@@ -10,7 +10,10 @@ import pytest
 from ase.build import molecule
 from ase.io import write
 
+from jaxft.labels.claims import open_claims
+from jaxft.labels.key import label_key, settings_key
 from jaxft.labels.label import Failure
+from jaxft.labels.reference import ReferenceSettings
 from jaxft.labels.store import Counts, open_store
 from jaxft.structures.dataset import read_dataset
 
@@ -68,6 +71,22 @@ def test_labels_are_written_once_and_bought_once(jaxft, files, tmp_path):
     code, output, _ = jaxft("label", "w.xyz", "c.yaml", "-o", "out.extxyz")
     assert (code, "0 computed" in output, "3 were in labels.db" in output) == (0, True, True)
     assert (tmp_path / "out.extxyz").read_bytes() == first
+
+
+def test_it_says_that_it_waits_for_another_process(files, tmp_path):
+    structures, config = files(waters(3))
+    command = [sys.executable, "-m", "jaxft", "label", structures, config]
+    reference = ReferenceSettings()
+    key = label_key(waters(3)[1], reference, settings_key(reference))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    with open_claims(tmp_path / "labels.db") as claims:
+        assert claims.take([key]) == [key]
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+        said = process.stdout.readline()
+    rest, _ = process.communicate()  # the claim is free, so that it goes on by itself
+    assert said == "another process computes 1 of these structures; waiting for its labels\n"
+    assert process.returncode == 0
+    assert "3 of 3 labelled" in rest
 
 
 def test_a_failure_is_exit_code_3_and_the_others_are_written(jaxft, files, tmp_path):
