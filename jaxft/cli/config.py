@@ -66,7 +66,7 @@ class Labels(Section):
 
     store: str = "labels.db"
     executor: str = "processes"
-    workers: int = 2
+    workers: int | None = None
     cluster: Cluster = Field(default_factory=Cluster)
     time_limit_s: float | None = None
     retries: int = 2

@@ -37,6 +37,7 @@ def label(
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="compute failures of the store again")] = False,
 ) -> None:
     """Label structures by the reference of a configuration; run it again and it goes on where it stopped."""
+    from jaxft.cli.output_file import check_output
     from jaxft.cli.settings import executor_from, limits_from, reference_from
     from jaxft.jobs.settings import open_executor
     from jaxft.labels.labelling import label_structures
@@ -49,10 +50,11 @@ def label(
     frames = read_structures(structures)
     check_charges(frames, reference.charge, structures)
     output = structures.with_name(f"{structures.stem}-labelled.extxyz") if output is None else output
-    if output.resolve() == structures.resolve():
-        raise InputError(f"{output} is the file of the structures; choose another with -o")
+    store_path = Path(configuration.labels.store)
+    check_output(output, {"file of the structures": structures, "configuration": config, "label store": store_path})
+    check_writable(frames)
     console = Console(soft_wrap=True, highlight=False)
-    with open_executor(how) as executor, open_store(configuration.labels.store) as store:
+    with open_executor(how) as executor, open_store(store_path) as store:
         check_reference(reference, here=executor.here)
         if verify:
             verify_first(frames[0], reference, executor, console)
@@ -112,24 +114,55 @@ def read_structures(path: Path) -> "list[Atoms]":
             raise InputError(f"ASE does not know the format of {path} ({error}); convert it to extended XYZ") from error
         except (
             *(ValueError, TypeError, LookupError, AttributeError),
-            *(AssertionError, OSError, RuntimeError),
+            *(AssertionError, OSError, RuntimeError, SyntaxError),
         ) as error:
             detail = " ".join(f"{type(error).__name__}: {error}".split())
             raise InputError(f"{path} can't be read ({detail}); convert it to extended XYZ") from error
         frames = found if isinstance(found, list) else [found]
     if not frames:
         raise InputError(f"{path} holds no structures; expected at least one")
+    empty = [k for k, atoms in enumerate(frames) if not len(atoms)]
+    if empty:
+        raise InputError(f"{path} frame {empty[0]} has no atoms; remove it, or convert the file to extended XYZ")
     for atoms in frames:
         atoms.calc = None
         atoms.set_constraint()
+        if str(atoms.info.get("format", "")).startswith("jaxft-"):  # a labelled file of ours, to be labelled anew
+            atoms.info.pop("format")
+            atoms.info.pop("format_version", None)
         for name in ("REF_energy", "REF_stress", "REF_virial"):  # labels of another reference are not ours to keep
             atoms.info.pop(name, None)
         atoms.arrays.pop("REF_forces", None)
     return frames
 
 
+def check_writable(frames: "list[Atoms]") -> None:
+    """InputError where a structure carries what the labelled file can't hold, before its label is paid for."""
+    import numpy as np
+
+    from jaxft.structures.dataset import LabelledStructure, format_labelled
+
+    for atoms in frames:
+        format_labelled(LabelledStructure(atoms, 0.0, np.zeros((len(atoms), 3)), np.zeros((3, 3))))
+
+
+STATE_NAMES = {"total_charge": "charge", "total_spin": "multiplicity", "spin": "multiplicity"}
+"""What other programs call a structure's charge and multiplicity, and what it is called here."""
+
+
 def check_charges(frames: "list[Atoms]", charge: int | None, path: Path) -> None:
-    """InputError where some structures say their charge, others don't, and no rule says what those have."""
+    """InputError where some structures say their charge, others don't, and no rule says what those have.
+
+    Also where one says it under another program's name, unless it says what would be taken anyway.
+    """
+    for k, atoms in enumerate(frames):
+        for name, value in atoms.info.items():
+            ours = STATE_NAMES.get(name.lower(), name.lower())
+            harmless = {"charge": [0], "multiplicity": [0, 1]}.get(ours)
+            if harmless is not None and name != ours and value not in harmless:
+                raise InputError(
+                    f"{path} frame {k} says {name}={value}, which would be ignored; rename it to {ours} (a multiplicity is 2S+1)"
+                )
     silent = [k for k, atoms in enumerate(frames) if "charge" not in atoms.info]
     if charge is None and silent and len(silent) < len(frames):
         raise InputError(
@@ -145,6 +178,8 @@ def verify_first(atoms: "Atoms", reference: Any, executor: Any, console: Console
     console.print(f"verifying {reference.engine} on the first structure ({len(atoms)} atoms)")
     comparisons = verify(atoms, reference, executor)
     console.print(_comparison_table(comparisons))
+    if atoms.pbc.all() and not any("stress" in c.what for c in comparisons):
+        console.print(f"{reference.engine} gives no stress for this periodic structure; its labels have none")
     wrong = [c.what for c in comparisons if not c.agrees]
     if wrong:
         raise InputError(

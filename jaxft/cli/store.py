@@ -22,9 +22,9 @@ KEY_LETTERS = 8
 @app.command("list")
 def list_(store: Store) -> None:
     """What a store holds: its references, their labels and failures, and what they cost."""
-    from jaxft.labels.store import open_store
+    from jaxft.labels.store import read_store
 
-    with open_store(store, create=False) as opened:
+    with read_store(store) as opened:
         references = opened.spent()
     typer.echo(
         f"{'reference':10s}{'engine':16s}{'version':12s}{'labels':>8s}{'failed':>8s}{'wall h':>10s}{'CPU h':>10s}"
@@ -53,13 +53,16 @@ def export(
     all_: Annotated[bool, typer.Option("--all", help="also labels that are refused for training")] = False,
 ) -> None:
     """Write the labels of one reference as extended XYZ (REF_energy, REF_forces, REF_stress), those fit for training."""
+    from jaxft.cli.output_file import check_output
     from jaxft.labels.label import Label
-    from jaxft.labels.store import open_store
+    from jaxft.labels.store import read_store
     from jaxft.labels.validity import refusal
     from jaxft.structures.dataset import LabelledStructure, write_dataset
 
-    with open_store(store, create=False) as opened:
+    check_output(output, {"label store": store})
+    with read_store(store) as opened:
         key = _the_reference(opened, reference)
+        versions = opened.versions(key)
         labels = [(s.atoms, s.entry) for s in opened.entries() if s.settings_key == key and isinstance(s.entry, Label)]
     kept = [(atoms, entry) for atoms, entry in labels if all_ or refusal(entry, atoms) is None]
     if not kept:
@@ -67,6 +70,10 @@ def export(
     write_dataset(output, [LabelledStructure(atoms, entry.energy, entry.forces, entry.stress) for atoms, entry in kept])
     left_out = len(labels) - len(kept)
     typer.echo(f"{len(kept)} labels in {output}" + (f", {left_out} refused for training (--all)" if left_out else ""))
+    if len(versions) > 1:
+        typer.echo(
+            f"of several versions of {kept[0][1].provenance.engine}: {', '.join(f'{v} ({n})' for v, n in versions.items())}"
+        )
 
 
 @app.command()
@@ -75,7 +82,7 @@ def merge(
     others: Annotated[list[Path], typer.Argument(help="stores to take over, left as they are", show_default=False)],
 ) -> None:
     """Take over everything that other stores hold; labels before failures, its own before theirs."""
-    from jaxft.labels.store import open_store
+    from jaxft.labels.store import open_store, read_store
 
     for other in others:
         if other.resolve() == into.resolve():
@@ -84,7 +91,7 @@ def merge(
             raise InputError(f"there is no label store at {other}; expected a file that jaxft made")
     with open_store(into) as target:
         for other in others:
-            with open_store(other, create=False) as source:
+            with read_store(other) as source:
                 done = target.merge(source)
             typer.echo(
                 f"{other}: {done.labels} labels and {done.failures} failures were new, {done.replaced} labels took a "

@@ -6,6 +6,8 @@ time, a killed worker) is no fault of the task, which is then given to another w
 """
 
 import logging
+import shlex
+import sys
 import sysconfig
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -28,6 +30,11 @@ ATTEMPTS = 5
 LABEL = "jaxft"
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 """Where pip puts Parsl's programs; not on the PATH of someone who runs ``.venv/bin/jaxft``."""
+
+DEAF_TO_CTRL_C = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+)
+"""Starts Parsl's interchange. A terminal sends ctrl-C to it too, and without it Parsl waits for ever when it is told to end."""
 
 HEARTBEAT = 5
 """s between signs of life, which is what it takes to notice a lost worker; three missed ones are a lost node."""
@@ -130,7 +137,7 @@ def parsl_config(cluster: ClusterSettings, threads: int) -> "Config":
         cores_per_worker=1e-6 if cluster.provider == "local" else threads,  # locally as many as are asked for
         heartbeat_period=HEARTBEAT,
         heartbeat_threshold=3 * HEARTBEAT,
-        interchange_launch_cmd=[str(SCRIPTS / "interchange.py")],
+        interchange_launch_cmd=[sys.executable, "-c", DEAF_TO_CTRL_C, str(SCRIPTS / "interchange.py")],
         **({"address": "127.0.0.1"} if cluster.provider == "local" else {}),
     )
     return Config(
@@ -149,7 +156,10 @@ def _provider(cluster: ClusterSettings) -> Any:
 
     blocks = {"init_blocks": 1, "min_blocks": 0, "max_blocks": cluster.max_blocks}
     # behind what the user's commands put there: most clusters see one disk from all nodes
-    worker_init = f'export PATH="$PATH:{SCRIPTS}"\n{cluster.worker_init}'
+    here = shlex.quote(str(Path.cwd()))  # where a module of the user's may be
+    worker_init = (
+        f'export PATH="$PATH:{SCRIPTS}" PYTHONPATH="${{PYTHONPATH:+$PYTHONPATH:}}"{here}\n{cluster.worker_init}'
+    )
     if cluster.provider == "local":
         return LocalProvider(**blocks, worker_init=worker_init)
     common = {

@@ -8,6 +8,7 @@ can't be checked here, which is why the ready engines have files of their own.
 import errno
 import inspect
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -26,10 +27,18 @@ from jaxft.labels.engine import Computed, Engine, NoLabelError
 from jaxft.labels.label import Reason
 
 CALCULATION_ERRORS = (RuntimeError, ValueError, ArithmeticError, LookupError, OSError, AssertionError, MemoryError)
-"""Python's own errors that a calculation may raise where it goes wrong (ASE's are RuntimeErrors).
+"""Python's own errors by which a library says that a calculation went wrong; so may any that it defines for itself.
 
-So may any error that a library defines for itself. The others, such as a NameError, are bugs and stop the run.
+Where our own code stands between (PySCF), the others, such as a NameError, are our bugs and stop the run. In a calculator of
+someone else's, reading what a program left behind, any error may be the structure's.
 """
+
+NOT_CONVERGED = re.compile(
+    r"\b(?:not|never|no|fail\w*\s+to|unable\s+to|\w+n't)\s+(?:\w+\s+){0,3}converge|\b(?:un|non-?)converge"
+    r"|converge\w*\s+(?:fail|error|not\b)|Convergence\w*Error",
+    re.IGNORECASE,
+)
+"""How errors say that an SCF did not converge. The word alone may be a folder's."""
 
 NOBODYS_FAULT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
 """Errors of the machine; they would strike every structure, so they stop the run instead of being recorded."""
@@ -73,7 +82,8 @@ def engine_of(name: str) -> Engine:
         atoms: Atoms, settings: Mapping[str, Any], charge: int, multiplicity: int | None, folder: Path
     ) -> Computed:
         given = {"charge": charge, "multiplicity": multiplicity, "directory": str(folder)}
-        calculator = function(**settings, **{what: given[what] for what in GIVEN if what in takes})
+        with failures_recorded(foreign=True):
+            calculator = function(**settings, **{what: given[what] for what in GIVEN if what in takes})
         return calculate(atoms, calculator)
 
     return Engine(complete, version, check, compute, ready=ready, takes=frozenset(takes) & set(GIVEN))
@@ -88,18 +98,21 @@ def calculate(atoms: Atoms, calculator: BaseCalculator) -> Computed:
     wanted = {"energy", "forces", "free_energy", "magmom", "magmoms"} | ({"stress"} if atoms.pbc.all() else set())
     properties = [name for name in calculator.implemented_properties if name in wanted]
     atoms.calc = calculator
-    with failures_recorded():
+    with failures_recorded(foreign=True):
         calculator.calculate(atoms, properties, all_changes)
-    results = calculator.results
+        return _computed(atoms, type(calculator).__name__, calculator.results)
+
+
+def _computed(atoms: Atoms, name: str, results: Mapping[str, Any]) -> Computed:
+    """What a calculator left, as numbers of the right kind; whatever is raised here is its fault."""
     if results.get("forces") is None or results.get("energy") is None:
-        raise NoLabelError(
-            "engine failed", f"{type(calculator).__name__} gave {sorted(results)}, but no energy with forces"
-        )
+        raise NoLabelError("engine failed", f"{name} gave {sorted(results)}, but no energy with forces")
+    free = results.get("free_energy")
     stress = results.get("stress") if atoms.pbc.all() else None
     moment = results.get("magmom")
     moments = results.get("magmoms")
     return Computed(
-        energy=float(results.get("free_energy", results["energy"])),
+        energy=float(results["energy"] if free is None else free),
         forces=np.array(results["forces"], dtype=np.float64),
         stress=None if stress is None else np.array(_full(stress), dtype=np.float64),
         n_unpaired=None if moment is None else float(moment),
@@ -108,23 +121,30 @@ def calculate(atoms: Atoms, calculator: BaseCalculator) -> Computed:
 
 
 @contextmanager
-def failures_recorded() -> Iterator[None]:
-    """Turn an error of a calculation into NoLabelError; bugs, the machine's faults and a user's mistakes go on."""
+def failures_recorded(foreign: bool = False) -> Iterator[None]:
+    """Turn an error of a calculation into NoLabelError; bugs, the machine's faults and a user's mistakes go on.
+
+    foreign: all code inside is someone else's, so that every error is the calculation's, and leaving the program too.
+    """
     try:
         yield
     except (NoLabelError, InputError):
         raise
+    except SystemExit as error:
+        if not foreign:
+            raise
+        raise NoLabelError("engine failed", f"it called sys.exit({error.code})") from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno in NOBODYS_FAULT:
             raise
-        if type(error).__module__ == "builtins" and not isinstance(error, CALCULATION_ERRORS):
+        if not foreign and type(error).__module__ == "builtins" and not isinstance(error, CALCULATION_ERRORS):
             raise
         raise _failure_of(error) from error
 
 
 def _failure_of(error: Exception) -> NoLabelError:
     text = f"{type(error).__name__}: {error}"
-    reason: Reason = "not converged" if "converge" in text.lower() else "engine failed"
+    reason: Reason = "not converged" if NOT_CONVERGED.search(text) else "engine failed"
     return NoLabelError(reason, text)
 
 
@@ -135,9 +155,15 @@ def _full(stress: Any) -> Any:
 def _function(name: str) -> Callable[..., BaseCalculator]:
     module_name, _, function_name = name.partition(":")
     try:
-        function = getattr(import_module(module_name), function_name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"reference engine {name!r} can't be imported ({error}); expected module:function") from error
+        with failures_recorded(foreign=True):
+            module = import_module(module_name)
+        function = getattr(module, function_name)
+    except (NoLabelError, AttributeError, OSError) as error:
+        detail = error.detail if isinstance(error, NoLabelError) else str(error)
+        raise InputError(
+            f"reference engine {name!r} can't be imported ({detail}); expected module:function, of a module in this folder or "
+            "on PYTHONPATH"
+        ) from error
     if not callable(function):
         raise InputError(f"reference engine {name!r} is no function; expected one that returns an ASE calculator")
     return function
@@ -187,9 +213,10 @@ def _make_once(name: str, settings_json: str) -> None:
     takes = _arguments(function)
     given = {"charge": 0, "multiplicity": None, "directory": "."}
     try:
-        calculator = function(**settings, **{what: given[what] for what in GIVEN if what in takes})
-    except (TypeError, ImportError, *CALCULATION_ERRORS) as error:
-        detail = " ".join(f"{type(error).__name__}: {error}".split())
+        with failures_recorded(foreign=True):
+            calculator = function(**settings, **{what: given[what] for what in GIVEN if what in takes})
+    except (NoLabelError, OSError) as error:
+        detail = error.detail if isinstance(error, NoLabelError) else str(error)
         raise InputError(f"{name} does not accept its settings {settings}: {detail}") from error
     if not isinstance(calculator, BaseCalculator):
         raise InputError(f"{name} returned {type(calculator).__name__}; expected an ASE calculator")

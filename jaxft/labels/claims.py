@@ -42,6 +42,7 @@ class Claims:
 @contextmanager
 def open_claims(store: Path) -> Iterator[Claims]:
     """Claims beside the store at this path, all given back at the end. Raises InputError where the file can't be made."""
+    store = store.resolve()  # one file, by whatever name it is reached
     path = store.with_name(store.name + SUFFIX)
     try:
         file = path.open("ab")

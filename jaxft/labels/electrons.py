@@ -17,6 +17,26 @@ OPEN_SHELLS = frozenset([*range(21, 30), *range(39, 48), *range(57, 80), *range(
 """Z of the d and f elements whose ions often have unpaired electrons (groups 3 to 11)."""
 
 
+NOBLE_GASES = (0, 2, 10, 18, 36, 54, 86, 118)
+
+
+def check_charge(numbers: Iterable[int], charge: int) -> None:
+    """Raise NoLabelError for a charge that no structure of these atoms has: more than all valence electrons gone, or more
+    electrons than close all shells. Engines compute such things without a word.
+
+    Bounds: Σ (Z - Z of the noble gas before) and Σ (Z of the next noble gas - Z); 0 for a noble gas itself.
+    """
+    numbers = [int(z) for z in numbers]
+    most = sum(z - max(n for n in NOBLE_GASES if n <= z) for z in numbers)
+    least = -sum(min(n for n in NOBLE_GASES if n >= z) - z for z in numbers)
+    if not least <= charge <= most or charge >= sum(numbers):
+        raise NoLabelError(
+            "electron count",
+            f"a charge of {charge} is not possible for these {len(numbers)} atoms; expected {least} to {most} at the very most, "
+            "and an electron left",
+        )
+
+
 def unpaired_electrons(numbers: Iterable[int], n_electrons: int, multiplicity: int | None) -> int:
     """2S, the number of unpaired electrons, for ``n_electrons`` and a multiplicity 2S+1.
 

@@ -108,7 +108,7 @@ def compute(atoms: Atoms, settings: Mapping[str, Any], charge: int, multiplicity
     optional = {key: settings[key] for key in ("mixer", "eigensolver") if settings[key]}
     occupations = {"name": "fermi-dirac", "width": settings["smearing"], "fixmagmom": bool(unpaired)}
     try:
-        with failures_recorded():
+        with failures_recorded(foreign=True):
             calculator = gpaw.GPAW(
                 mode={"name": "pw", "ecut": settings["cutoff"]},
                 xc=settings["xc"],

@@ -5,6 +5,7 @@ computing it: that one's label is waited for. What comes back is what the store 
 see the same bytes.
 """
 
+import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,11 @@ from jaxft.labels.engine import find_engine
 from jaxft.labels.key import label_key, settings_key
 from jaxft.labels.label import Cost, Entry, Failure, Label, Provenance
 from jaxft.labels.reference import ReferenceSettings, check_reference, compute, provenance_of
+from jaxft.labels.scratch import left_behind
 from jaxft.labels.store import LabelStore
+
+ROOM = 1_000_000
+"""Bytes on the store's disk without which no label is begun: a hundred of a thousand atoms."""
 
 POLL_S = 0.5
 """How often the store is asked for what another process computes."""
@@ -81,12 +86,15 @@ def label_structures(
     def keep(tasks: Sequence[tuple[str, Atoms]], index: int, outcome: Entry | Lost) -> None:
         key, _ = tasks[index]
         if isinstance(outcome, WorkerDied | TimedOut):
-            outcome = _lost(provenance_of(distinct[key], reference, here=executor.here), outcome)
+            files = left_behind(reference.scratch, _scratch_name(key)) if executor.here else None
+            outcome = _lost(provenance_of(distinct[key], reference, here=executor.here), outcome, files)
         store.put(key, settings_hash, distinct[key], outcome)
         claims.release(key)
         ledger.enter(key, outcome, here=True)
         ledger.report()
 
+    if ledger.missing():
+        _refuse_full_disk(store)
     with open_claims(store.path) as claims:
         while missing := ledger.missing():
             claimed = set(claims.take(missing))
@@ -97,6 +105,7 @@ def label_structures(
                 ledger.report(waiting=len(waiting))
                 time.sleep(POLL_S)
                 ledger.look(waiting)
+                ledger.report(waiting=len(ledger.missing()))
     stored = {key: store.get(key) for key in distinct}
     return [_present(stored[key]) for key in keys]
 
@@ -139,9 +148,21 @@ class _Ledger:
         self.on_progress(Progress(len(self.distinct), len(self.found), done, len(self.failed), waiting))
 
 
+def _refuse_full_disk(store: LabelStore) -> None:
+    """InputError where a label could be paid for and then not stored."""
+    if shutil.disk_usage(store.path.parent).free < ROOM:
+        raise InputError(
+            f"label store {store.path}: there is no space left on the disk for more labels; make room first"
+        )
+
+
 def _compute(task: tuple[str, Atoms], reference: ReferenceSettings) -> Entry:
     key, atoms = task
-    return compute(atoms, reference, name=key[:12])
+    return compute(atoms, reference, name=_scratch_name(key))
+
+
+def _scratch_name(key: str) -> str:
+    return key[:12]
 
 
 def _accepted_versions(
@@ -157,14 +178,23 @@ def _accepted_versions(
     if current is not None:
         others = {v: n for v, n in held.items() if v != current and v not in accept_versions}
         if others:
-            counts = ", ".join(f"{count} by version {version}" for version, count in others.items())
             raise InputError(
-                f"label store {store.path} holds labels of {reference.engine} with these settings {counts}, but this "
-                f"is version {current}; set labels.accept_versions to {sorted(others)} to use them together, or take "
+                f"label store {store.path} holds labels of {reference.engine} with these settings {_counts(others)}, but "
+                f"this is version {current}; set labels.accept_versions to {sorted(others)} to use them together, or take "
                 "another store"
             )
         return {current, *accept_versions}
+    unsaid = {v: n for v, n in held.items() if v not in accept_versions}
+    if len(unsaid) > 1:
+        raise InputError(
+            f"label store {store.path} holds labels of {reference.engine} with these settings {_counts(unsaid)}; set "
+            f"labels.accept_versions to {sorted(held)} to use them together, or take another store"
+        )
     return {*held, *accept_versions} if held else set()
+
+
+def _counts(versions: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} by version {version}" for version, count in versions.items())
 
 
 def _check_version(provenance: Provenance, versions: set[str], store: LabelStore) -> None:
@@ -186,19 +216,21 @@ def _bare(atoms: Atoms) -> Atoms:
     return bare
 
 
-def _lost(provenance: Provenance, outcome: Lost) -> Failure:
+def _lost(provenance: Provenance, outcome: Lost, files: str | None) -> Failure:
     if isinstance(outcome, TimedOut):
         return Failure(
             "timed out",
             f"not done after {outcome.seconds:g} s (labels.time_limit_s), and ended",
             provenance,
             Cost(wall_s=outcome.seconds, cpu_s=None, host=None),
+            files,
         )
     return Failure(
         "worker died",
         f"the calculation killed {outcome.attempts} workers (out of memory, or a crash in {provenance.engine})",
         provenance,
         Cost(wall_s=None, cpu_s=None, host=None),
+        files,
     )
 
 

@@ -27,6 +27,14 @@ from jaxft.labels.engine import Computed, NoLabelError
 def find_program(engine: str, command: str, install: str) -> None:
     """Raise InputError where the first word of ``command`` is no program on this machine."""
     words = _words(engine, command)
+    if "/" in words[0] and not Path(words[0]).is_absolute():
+        raise InputError(
+            f"{engine} setting command begins with {words[0]}, but calculations run in folders of their own; give the full path"
+        )
+    if re.match(r"\w+=", words[0]):
+        raise InputError(
+            f"{engine} setting command begins with {words[0]}, which is no program; put env before it (threads: reference.threads)"
+        )
     if shutil.which(words[0]) is None:
         raise InputError(f"the {engine} engine needs the program {words[0]}, which is not on the PATH; {install}")
 
@@ -56,7 +64,7 @@ def run_program(
     with warnings.catch_warnings(), redirect_stdout(StringIO()):  # ASE prints advice for other uses (ORCA)
         warnings.simplefilter("ignore")  # ASE's about its own future; what counts is in the output
         try:
-            with failures_recorded():
+            with failures_recorded(foreign=True):
                 computed = calculate(atoms, make())
         except NoLabelError as caught:
             failure = caught

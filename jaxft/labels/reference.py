@@ -7,6 +7,7 @@ settings or bugs, never because of a structure.
 import math
 import os
 import platform
+import shutil
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,12 +22,16 @@ from ase.data import atomic_numbers
 from threadpoolctl import threadpool_limits
 
 from jaxft.errors import InputError, nearest
+from jaxft.labels.electrons import check_charge
 from jaxft.labels.engine import Computed, Engine, NoLabelError, Recipe, find_engine
 from jaxft.labels.label import Cost, Entry, Failure, Label, Provenance
 from jaxft.labels.scratch import scratch_folder
 from jaxft.structures.checks import check_structure
 
 UNKNOWN_VERSION = "unknown"
+
+ROOM = 100_000
+"""Bytes that must be left on the disk of the scratch files for a failure to be the structure's."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ def check_reference(reference: ReferenceSettings, atoms: Atoms | None = None, *,
         value = getattr(reference, name)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
             raise InputError(f"reference {name} is {value!r}; expected a whole number")
+    if reference.multiplicity is not None and reference.multiplicity < 1:
+        raise InputError(f"reference multiplicity is {reference.multiplicity}; expected 2S+1: 1, 2, 3 and so on")
     _check_moments(reference.moments or {})
     asked = {"charge": reference.charge, "multiplicity": reference.multiplicity or reference.moments}
     for name, value in asked.items():
@@ -87,7 +94,9 @@ def check_reference(reference: ReferenceSettings, atoms: Atoms | None = None, *,
     if atoms is not None:
         check_structure(atoms)
         try:
-            engine.check(_started(atoms, reference), settings, *_whole(*asked_state(atoms, reference)))
+            charge, multiplicity = _whole(*asked_state(atoms, reference))
+            check_charge(atoms.numbers, charge)
+            engine.check(_started(atoms, reference), settings, charge, multiplicity)
         except NoLabelError as error:
             raise InputError(error.detail) from error
 
@@ -100,7 +109,8 @@ def asked_state(atoms: Atoms, reference: ReferenceSettings) -> tuple[float, floa
     values: dict[str, float | None] = {}
     for name in ("charge", "multiplicity"):
         value = atoms.info.get(name, getattr(reference, name))
-        if value is not None and not (isinstance(value, Real) and math.isfinite(value)):
+        flag = isinstance(value, bool | np.bool_)
+        if value is not None and (flag or not (isinstance(value, Real) and math.isfinite(value))):
             raise InputError(f"a structure has {name} {value!r} in its info; expected a whole number")
         values[name] = None if value is None else float(value)
     if values["multiplicity"] is None and reference.moments is not None:
@@ -133,6 +143,7 @@ def compute(atoms: Atoms, reference: ReferenceSettings, name: str = "label") -> 
         with scratch_folder(reference.scratch, name) as folder:
             computed, recipe = _climb(atoms, reference, engine, settings, folder)
     except NoLabelError as error:
+        _refuse_full_disk(reference, folder)
         files = str(folder) if folder is not None and folder.exists() else None
         return Failure(error.reason, error.detail, provenance, _cost_since(start), files)
     return Label(
@@ -146,6 +157,14 @@ def compute(atoms: Atoms, reference: ReferenceSettings, name: str = "label") -> 
         scf_steps=computed.scf_steps,
         recipe=None if recipe is None else recipe.name,
     )
+
+
+def _refuse_full_disk(reference: ReferenceSettings, folder: Path | None) -> None:
+    """InputError where the failure may be the disk's: programs that can't write say many things, and none is the structure's."""
+    if folder is not None and folder.exists() and shutil.disk_usage(folder).free < ROOM:
+        raise InputError(
+            f"there is no space left for scratch files in {folder.parent}; make room, or set labels.scratch"
+        )
 
 
 def provenance_of(atoms: Atoms, reference: ReferenceSettings, *, here: bool = True) -> Provenance:
@@ -188,6 +207,7 @@ def _compute(
     except InputError as error:
         raise NoLabelError("bad structure", str(error)) from error
     charge, multiplicity = _whole(*asked_state(atoms, reference))
+    check_charge(atoms.numbers, charge)
     atoms = _started(atoms, reference)
     engine.check(atoms, settings, charge, multiplicity)
     # Here and not only in the workers: sums in another order are other numbers, so a label must not depend on where it

@@ -45,6 +45,13 @@ def scratch_folder(root: str | Path | None, name: str) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)  # a busy network disk may leave some; the label is what counts
 
 
+def left_behind(root: str | Path | None, name: str) -> str | None:
+    """The newest folder of that name, which a calculation left that was ended from outside; None where there is none."""
+    root = default_root() if root is None else Path(root)
+    folders = sorted(root.glob(f"{name}-*"), key=lambda folder: folder.stat().st_mtime)
+    return str(folders[-1]) if folders else None
+
+
 def _is_running(process_id: str) -> bool:
     try:
         os.kill(int(process_id), 0)

@@ -6,6 +6,7 @@ disk).
 """
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -217,15 +218,38 @@ class LabelStore:
         self.close()
 
 
-def open_store(path: str | Path, create: bool = True) -> LabelStore:
-    """Open the store at ``path``; make an empty one where there is none, unless ``create`` is False.
+def read_store(path: str | Path) -> LabelStore:
+    """Open a store that is there, to read it; one on a disk that can't be written too. Raises InputError as ``open_store``."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no label store at {path}; expected a file that jaxft made")
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) and path.stat().st_size:
+        return open_store(path)
+    # immutable: where nobody can write, there is no log of others to be read
+    with _readable_errors(path):
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True, isolation_level=None)
+    try:
+        with _readable_errors(path):
+            connection.row_factory = sqlite3.Row
+            version = _version_of(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    if version < VERSION:
+        connection.close()
+        raise InputError(
+            f"{path} has {FORMAT} version {version} and can't be written; copy it, and it will be brought up to date"
+        )
+    return LabelStore(connection, path)
+
+
+def open_store(path: str | Path) -> LabelStore:
+    """Open the store at ``path``; make an empty one where there is none.
 
     Raises InputError where the file is something else, damaged, or of a newer format, and where it can't be made.
     """
     path = Path(path)
     if not path.exists():
-        if not create:
-            raise InputError(f"there is no label store at {path}; expected a file that jaxft made")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -254,15 +278,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)
             connection.execute("INSERT INTO format VALUES (?, ?)", (FORMAT, VERSION))
-        elif "format" not in tables:
-            raise InputError(f"{path} is an SQLite file, but no label store; expected one that jaxft made")
-        name, version = connection.execute("SELECT name, version FROM format").fetchone()
-        if name != FORMAT:
-            raise InputError(f"{path} has format {name!r}, expected {FORMAT!r}")
-        if version > VERSION:
-            raise InputError(
-                f"{path} has {FORMAT} version {version}, but this jaxft reads up to {VERSION}; update jaxft"
-            )
+        version = _version_of(connection, path)
         for newer in range(version + 1, VERSION + 1):
             for statement in _MIGRATIONS[newer]:
                 connection.execute(statement)
@@ -272,6 +288,23 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         _roll_back(connection)
         raise
     connection.execute("COMMIT")
+
+
+def _version_of(connection: sqlite3.Connection, path: Path) -> int:
+    """The format's version; InputError for an SQLite file that is no label store, or a newer one."""
+    columns = {
+        table: {row[1] for row in connection.execute(f"PRAGMA table_info({table})")} for table in ("format", "entries")
+    }
+    marked = {"name", "version"} <= columns["format"] and "key" in columns["entries"]
+    marks = connection.execute("SELECT name, version FROM format").fetchall() if marked else []
+    if len(marks) != 1 or not isinstance(marks[0][1], int):
+        raise InputError(f"{path} is an SQLite file, but no label store; expected one that jaxft made")
+    name, version = marks[0]
+    if name != FORMAT:
+        raise InputError(f"{path} has format {name!r}, expected {FORMAT!r}")
+    if version > VERSION:
+        raise InputError(f"{path} has {FORMAT} version {version}, but this jaxft reads up to {VERSION}; update jaxft")
+    return int(version)
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

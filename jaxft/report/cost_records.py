@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jaxft.analysis.costs import LabelCost, label_costs, seconds_by_kind
 from jaxft.errors import InputError
-from jaxft.labels.store import open_store
+from jaxft.labels.store import read_store
 from jaxft.report.records import Records
 from jaxft.structures.extxyz import read_frames
 from jaxft.structures.labelled import REF_KEYS
@@ -42,7 +42,7 @@ def read_label_costs(records: Records) -> tuple[list[LabelCost], str | None]:
             EVALUATION: _energies(sorted(records.root.glob("evaluation/frames/*.extxyz"))),
             PRODUCTION: _energies(sorted(records.root.glob("production/frames/*.extxyz"))),
         }
-        with open_store(path, create=False) as store:
+        with read_store(path) as store:
             return label_costs(store, {purpose: values for purpose, values in energies.items() if values}), None
     except InputError as error:
         return [], str(error).replace(f"{records.root}/", "")

@@ -70,16 +70,18 @@ def write_dataset(path: str | Path, dataset: Sequence[LabelledStructure], keys: 
     """
     if not dataset:
         raise InputError(f"there are no labelled structures to write to {path}; expected at least one")
+    write_text(path, "".join(format_labelled(labelled, keys) for labelled in dataset))
+
+
+def format_labelled(labelled: LabelledStructure, keys: LabelKeys = REF_KEYS) -> str:
+    """One frame of such a file. Raises InputError for an entry that has the name of a label or can't be stored."""
+    entries: dict[str, float | np.ndarray] = {keys.energy: float(labelled.energy)}
+    if labelled.stress is not None:
+        stress = np.asarray(labelled.stress, dtype=np.float64)
+        entries[keys.stress] = stress if keys.stress in SPECIAL_3_3_KEYS else stress.ravel()
+    forces = np.asarray(labelled.forces, dtype=np.float64)
     constants = {"format": FORMAT, "format_version": str(FORMAT_VERSION)}
-    texts = []
-    for labelled in dataset:
-        entries: dict[str, float | np.ndarray] = {keys.energy: float(labelled.energy)}
-        if labelled.stress is not None:
-            stress = np.asarray(labelled.stress, dtype=np.float64)
-            entries[keys.stress] = stress if keys.stress in SPECIAL_3_3_KEYS else stress.ravel()
-        forces = np.asarray(labelled.forces, dtype=np.float64)
-        texts.append(format_frame(labelled.atoms, {keys.forces: forces}, entries, constants))
-    write_text(path, "".join(texts))
+    return format_frame(labelled.atoms, {keys.forces: forces}, entries, constants)
 
 
 def split_isolated_atoms(

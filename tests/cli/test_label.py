@@ -125,6 +125,46 @@ def test_verification_is_printed_and_a_wrong_engine_is_refused_before_any_label(
         assert store.counts() == Counts(0, 0)
 
 
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("labels.db", "is the label store"),
+        ("c.yaml", "is the configuration"),
+        ("w.xyz", "is the file of the structures"),
+        ("folder", "is a folder"),
+        ("w.xyz/below.extxyz", "can't be made"),
+    ],
+)
+def test_an_output_that_would_destroy_or_fail_is_refused_before_any_label(jaxft, files, tmp_path, output, words):
+    (tmp_path / "folder").mkdir()
+    code, _, errors = jaxft("label", *files(waters(1)), "-o", output)
+    assert (code, words in errors, errors.count("\n")) == (2, True, 1)
+    assert not (tmp_path / "labels.db").exists()
+
+
+def test_an_export_does_not_overwrite_its_store(jaxft, files, tmp_path):
+    jaxft("label", *files(waters(1)))
+    before = (tmp_path / "labels.db").read_bytes()
+    code, _, errors = jaxft("store", "export", "labels.db", "-o", "labels.db")
+    assert (code, "is the label store" in errors) == (2, True)
+    assert (tmp_path / "labels.db").read_bytes() == before
+
+
+def test_a_labelled_file_can_be_labelled_by_another_reference(jaxft, files, tmp_path):
+    assert jaxft("label", *files(waters(2)), "-o", "one.extxyz")[0] == 0
+    (tmp_path / "c.yaml").write_text("reference: {settings: {method: GFN2-xTB}}\nlabels: {executor: serial}\n")
+    code, _, errors = jaxft("label", "one.extxyz", "c.yaml", "-o", "two.extxyz")
+    assert (code, errors) == (0, "")
+    one, two = (read_dataset(tmp_path / name) for name in ("one.extxyz", "two.extxyz"))
+    assert abs(one[0].energy - two[0].energy) > 0.1
+
+
+def noted(**info):
+    frames = waters(1)
+    frames[0].info.update(info)
+    return frames
+
+
 def some_charged():
     frames = waters(2)
     frames[0].info["charge"] = 1
@@ -141,6 +181,11 @@ def some_charged():
         (waters(1), "labels: {stor: x.db}\n", "did you mean 'store'"),
         (waters(1), "reference: {engine: orca, settings: {command: nowhere}}\n", "needs the program nowhere"),
         (some_charged(), "reference: {}\n", "1 of 2 structures say a charge"),
+        (noted(total_charge=1), "reference: {}\n", "says total_charge=1, which would be ignored; rename it to charge"),
+        (noted(spin=3), "reference: {}\n", "rename it to multiplicity"),
+        (noted(quality=float("nan")), "reference: {}\n", "quality"),
+        (waters(1), "reference: {multiplicity: 0}\n", "expected 2S+1"),
+        (waters(1), "reference: {engine: orca, settings: {command: ./orca}}\n", "give the full path"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2_before_any_label(jaxft, files, tmp_path, frames, text, words):

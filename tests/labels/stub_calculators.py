@@ -137,3 +137,15 @@ class Sleepy(Springs):
     def misbehave(self):
         if self.atoms.positions[0, 0] > 7:
             time.sleep(60)
+
+
+class Littering(Springs):
+    """Leaves a file in the folder of its calculation, and fails."""
+
+    def __init__(self, directory, log="", sleep=0.0):
+        super().__init__(log, sleep)
+        self.folder = directory
+
+    def misbehave(self):
+        (Path(self.folder) / "output").touch()
+        raise RuntimeError("the program failed")

@@ -12,6 +12,7 @@ from ase import Atoms
 from ase.stress import voigt_6_to_full_3x3_stress
 
 from jaxft.errors import InputError
+from jaxft.labels.ase_calculator import NOT_CONVERGED
 from jaxft.labels.reference import ReferenceSettings, check_reference, compute
 
 
@@ -56,12 +57,56 @@ def test_a_calculator_without_forces_gives_no_label(pair):
     assert "no energy with forces" in failure.detail
 
 
-def test_a_bug_in_the_calculator_is_no_failure_of_the_structure(pair, monkeypatch):
+def stop_iteration(calculator):
+    next(iter([]))
+
+
+@pytest.mark.parametrize(
+    ("misbehave", "words"),
+    [
+        (lambda calculator: 1 + "1", "TypeError: unsupported operand"),
+        (stop_iteration, "StopIteration"),
+        (lambda calculator: sys.exit(0), "it called sys.exit(0)"),
+        (lambda calculator: exec("raise EOFError('no input')"), "EOFError: no input"),
+    ],
+)
+def test_whatever_a_calculator_of_someone_elses_does_is_recorded_and_the_run_goes_on(
+    pair, monkeypatch, misbehave, words
+):
     import stub_calculators
 
-    monkeypatch.setattr(stub_calculators.Springs, "misbehave", lambda self: 1 + "1")
-    with pytest.raises(TypeError):
-        compute(pair, ReferenceSettings("stub_calculators:Springs"))
+    monkeypatch.setattr(stub_calculators.Springs, "misbehave", misbehave)
+    failure = compute(pair, ReferenceSettings("stub_calculators:Springs"))
+    assert failure.reason == "engine failed"
+    assert words in failure.detail
+
+
+@pytest.mark.parametrize(
+    ("text", "converged"),
+    [
+        ("SCF not converged in 3 cycles", False),
+        ("KohnShamConvergenceError: ", False),
+        ("density did not\n converge", False),
+        ("the SCF failed to converge", False),
+        ("Unconverged after 100 steps", False),
+        ("Convergence failed", False),
+        ("/home/me/convergence/orca failed with error code 1", True),
+        ("the file converged.out is not there", True),
+    ],
+)
+def test_only_words_about_it_mean_that_an_scf_did_not_converge(text, converged):
+    assert (NOT_CONVERGED.search(text) is None) == converged
+
+
+def test_results_of_the_wrong_kind_are_a_failure(pair, monkeypatch):
+    import stub_calculators
+
+    def calculate(self, *given, **named):
+        self.results = {"energy": 1.0 + 1.0j, "forces": "none"}
+
+    monkeypatch.setattr(stub_calculators.Springs, "calculate", calculate)
+    failure = compute(pair, ReferenceSettings("stub_calculators:Springs"))
+    assert failure.reason == "engine failed"
 
 
 @pytest.mark.parametrize(("z", "words"), [(5, "LibraryError: the grid is empty"), (7, "MemoryError: no room")])

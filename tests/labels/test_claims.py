@@ -40,6 +40,14 @@ def test_what_another_process_has_can_not_be_taken_until_it_gives_it_back(tmp_pa
         assert claims.take(KEYS) == KEYS[1:]
 
 
+def test_a_store_has_the_same_claims_by_whatever_name_it_is_reached(tmp_path, holder):
+    (tmp_path / "labels.db").touch()
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / "other.db").symlink_to(tmp_path / "labels.db")
+    with open_claims(tmp_path / "link" / "other.db") as claims:
+        assert claims.take(KEYS) == [KEYS[2]]
+
+
 def test_a_killed_process_claims_nothing(tmp_path, holder):
     holder.kill()
     holder.wait()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from jaxft.labels.electrons import initial_moments, unpaired_electrons
+from jaxft.labels.electrons import check_charge, initial_moments, unpaired_electrons
 from jaxft.labels.engine import NoLabelError
 
 
@@ -20,6 +20,22 @@ def test_unpaired_electrons(n_electrons, multiplicity, unpaired):
 def test_a_multiplicity_that_the_electrons_exclude_is_no_label(n_electrons, multiplicity):
     with pytest.raises(NoLabelError, match=f"multiplicity {multiplicity} .* {n_electrons} electrons"):
         unpaired_electrons([1], n_electrons, multiplicity)
+
+
+@pytest.mark.parametrize(
+    ("symbols", "charge"),
+    [("NaCl", 20), ("Na", 3), ("CH4", 20), ("H2", 2), ("H", -3), ("H", 1), ("Ar", -1), ("H2O", 10**30)],
+)
+def test_a_charge_that_no_shells_allow_is_no_label(symbols, charge):
+    with pytest.raises(NoLabelError, match=f"a charge of {charge} is not possible"):
+        check_charge(Atoms(symbols).numbers, charge)
+
+
+@pytest.mark.parametrize(
+    ("symbols", "charge"), [("Na", 1), ("Cl", -1), ("H", -1), ("OH", -1), ("H3O", 1), ("Co", 3), ("SO4", -2), ("Ar", 0)]
+)
+def test_ions_of_chemistry_are_let_through(symbols, charge):
+    check_charge(Atoms(symbols).numbers, charge)
 
 
 def test_the_spin_of_cobalt_is_not_guessed():

@@ -74,6 +74,7 @@ def test_a_hundred_kills_lose_no_label_and_pay_none_twice(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)])}
     command = [sys.executable, str(tmp_path / "script.py"), str(path), str(log)]
+    busy = 0
     for number in range(KILLS):
         before = stored(path)
         if len(before) == N:  # all there before all kills were made: begin again
@@ -81,7 +82,9 @@ def test_a_hundred_kills_lose_no_label_and_pay_none_twice(tmp_path):
             before = set()
         log.write_text("")
         with subprocess.Popen(command, env=environment, start_new_session=True, stderr=subprocess.DEVNULL) as process:
-            time.sleep(random.uniform(0.05, 1.6))
+            if random.random() < 0.8:  # else in the middle of starting
+                wait_for_a_calculation(log, process)
+            time.sleep(random.uniform(0.0, 1.0))
             workers = workers_of(process.pid)
             how = random.choice(["process", "worker", "group", "interrupt"])
             strike(process, workers, how)
@@ -89,10 +92,19 @@ def test_a_hundred_kills_lose_no_label_and_pay_none_twice(tmp_path):
                 time.sleep(random.uniform(0.0, 0.5))
                 process.kill()
         wait_until_gone(workers)
+        busy += bool(log.read_text()) and len(stored(path)) < N
         assert not before & set(log.read_text().split()), (number, how)
         assert before <= stored(path)
     subprocess.run(command, env=environment, check=True)
     assert stored(path) == {f"{x:.3f}" for x in np.arange(N) / 20 + 1}
+    assert busy > KILLS // 2  # kills that met calculations
+
+
+def wait_for_a_calculation(log, process):
+    deadline = time.monotonic() + 60
+    while not log.read_text() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def wait_until_gone(process_ids):

@@ -9,6 +9,7 @@ import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,6 +117,40 @@ def test_a_version_that_only_a_calculation_tells_stops_the_run_behind_the_first_
     assert store.counts() == Counts(3, 0)  # the one that told is kept
     entries = label_structures(row([4]), springs, store, SerialExecutor(), accept_versions=["2.0", "3.0"])
     assert entries[0].provenance.version == "3.0"
+
+
+def test_a_store_of_two_versions_stays_refused_until_both_are_accepted(row, springs, store, monkeypatch):
+    engine = find_engine(springs.engine)
+    told = iter(["2.0", "3.0"])
+    late = replace(
+        engine,
+        version=lambda settings: None,
+        compute=lambda *given: replace(engine.compute(*given), version=next(told)),
+    )
+    for module in ("labelling", "reference"):
+        monkeypatch.setattr(f"jaxft.labels.{module}.find_engine", lambda name: late)
+    label_structures(row([1]), springs, store, SerialExecutor())
+    for words in ("is version 3.0 where it computes", "1 by version 2.0, 1 by version 3.0"):
+        with pytest.raises(InputError, match=words):
+            label_structures(row([1, 2]), springs, store, SerialExecutor())
+    assert len(label_structures(row([1, 2]), springs, store, SerialExecutor(), accept_versions=["2.0", "3.0"])) == 2
+
+
+def test_no_label_is_begun_where_none_can_be_stored(row, springs, log, store, monkeypatch):
+    label_structures(row([1]), springs, store, SerialExecutor())
+    monkeypatch.setattr("jaxft.labels.labelling.shutil.disk_usage", lambda path: SimpleNamespace(free=5000))
+    with pytest.raises(InputError, match="no space left on the disk for more labels"):
+        label_structures(row([1, 2]), springs, store, SerialExecutor())
+    assert calculations(log) == [1]
+    assert len(label_structures(row([1]), springs, store, SerialExecutor())) == 1  # needs no room
+
+
+def test_a_failure_on_a_full_scratch_disk_is_no_structures(row, springs, store, monkeypatch):
+    monkeypatch.setattr("jaxft.labels.reference.shutil.disk_usage", lambda path: SimpleNamespace(free=5000))
+    reference = replace(springs, engine="stub_calculators:Littering")
+    with pytest.raises(InputError, match="no space left for scratch files"):
+        label_structures(row([1]), reference, store, SerialExecutor())
+    assert store.counts() == Counts(0, 0)
 
 
 def test_charges_are_part_of_what_is_labelled(row, store):

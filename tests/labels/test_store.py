@@ -10,7 +10,7 @@ from ase import Atoms
 
 from jaxft.errors import InputError
 from jaxft.labels.label import Cost, Failure, Label, Provenance
-from jaxft.labels.store import Counts, Merged, open_store
+from jaxft.labels.store import Counts, Merged, open_store, read_store
 
 PROVENANCE = Provenance("engine", "1.0", {"a": 1, "b": [0.1]}, -1.0, 4.0)
 COST = Cost(1.5, 2.5, "somewhere")
@@ -95,7 +95,7 @@ def test_entries_are_there_after_closing_and_opening(tmp_path):
     with open_store(tmp_path / "new" / "folder" / "labels.db") as store:
         store.put("key", "settings", structure(), label())
     assert sorted(p.name for p in (tmp_path / "new" / "folder").iterdir()) == ["labels.db"]
-    with open_store(tmp_path / "new" / "folder" / "labels.db", create=False) as store:
+    with read_store(tmp_path / "new" / "folder" / "labels.db") as store:
         assert store.counts() == Counts(1, 0)
 
 
@@ -136,8 +136,38 @@ def test_processes_that_create_and_write_a_store_at_once_lose_nothing(tmp_path):
     for writer in writers:
         writer.join()
     assert [writer.exitcode for writer in writers] == [0, 0]
-    with open_store(path, create=False) as store:
+    with read_store(path) as store:
         assert store.counts() == Counts(3 * n, 0)
+
+
+def test_a_store_is_read_where_nothing_can_be_written(tmp_path, monkeypatch):
+    path = tmp_path / "labels.db"
+    with open_store(path) as store:
+        store.put("key", "settings", structure(), label())
+    monkeypatch.setattr("jaxft.labels.store.os.access", lambda path, mode: False)  # root may write everywhere
+    before = sorted(file.name for file in tmp_path.iterdir())
+    with read_store(path) as store:
+        assert store.counts() == Counts(1, 0)
+    assert sorted(file.name for file in tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "statement", ["CREATE TABLE format (name TEXT)", "CREATE TABLE format (name TEXT, version TEXT)", None]
+)
+def test_reading_makes_no_store_of_what_is_none(tmp_path, statement):
+    path = tmp_path / "other.db"
+    if statement is None:
+        path.touch()
+    else:
+        connection = sqlite3.connect(path)
+        connection.execute(statement)
+        connection.close()
+    with pytest.raises(InputError, match="no label store"):
+        read_store(path)
+    connection = sqlite3.connect(path)
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master")]
+    connection.close()
+    assert tables == ([] if statement is None else ["format"])
 
 
 def test_a_full_disk_is_one_readable_line_and_leaves_what_was_stored(tmp_path):
@@ -239,7 +269,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
 
 def test_a_store_that_must_exist_and_does_not_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match="there is no label store at"):
-        open_store(tmp_path / "labels.db", create=False)
+        read_store(tmp_path / "labels.db")
     assert list(tmp_path.iterdir()) == []
 
 
