@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -57,6 +60,39 @@ def test_a_killed_worker_of_parsl_is_replaced_and_its_task_given_to_another(exec
     executor.run(functions.parent_process_id, tasks, on_done)
     assert sorted(done) == list(range(20))
     assert len(killed) == 1
+
+
+INTERRUPTED_SCRIPT = """
+import sys
+import task_functions as functions
+from jaxft.jobs.parsl import ParslExecutor
+from jaxft.jobs.settings import ClusterSettings
+
+if __name__ == "__main__":
+    with ParslExecutor(ClusterSettings(run_dir=sys.argv[1])) as executor:
+        executor.run(functions.say_and_sleep, [sys.argv[2]], print)
+"""
+
+
+def test_ctrl_c_at_a_terminal_ends_it(tmp_path):
+    script, said = tmp_path / "script.py", tmp_path / "said"
+    script.write_text(INTERRUPTED_SCRIPT)
+    paths = os.pathsep.join([str(Path(__file__).parents[2]), str(Path(__file__).parent)])
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path / "parsl"), str(said)],
+        env={**os.environ, "PYTHONPATH": paths},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not said.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole group, Parsl's interchange too
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "KeyboardInterrupt" in errors
 
 
 def test_the_script_for_slurm_says_what_was_asked_for(tmp_path, monkeypatch):

@@ -138,7 +138,7 @@ def test_a_store_of_two_versions_stays_refused_until_both_are_accepted(row, spri
 
 def test_no_label_is_begun_where_none_can_be_stored(row, springs, log, store, monkeypatch):
     label_structures(row([1]), springs, store, SerialExecutor())
-    monkeypatch.setattr("jaxft.labels.labelling.shutil.disk_usage", lambda path: SimpleNamespace(free=5000))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=5000))
     with pytest.raises(InputError, match="no space left on the disk for more labels"):
         label_structures(row([1, 2]), springs, store, SerialExecutor())
     assert calculations(log) == [1]
@@ -146,7 +146,8 @@ def test_no_label_is_begun_where_none_can_be_stored(row, springs, log, store, mo
 
 
 def test_a_failure_on_a_full_scratch_disk_is_no_structures(row, springs, store, monkeypatch):
-    monkeypatch.setattr("jaxft.labels.reference.shutil.disk_usage", lambda path: SimpleNamespace(free=5000))
+    room = {store.path.parent: 10**9}
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=room.get(path, 5000)))
     reference = replace(springs, engine="stub_calculators:Littering")
     with pytest.raises(InputError, match="no space left for scratch files"):
         label_structures(row([1]), reference, store, SerialExecutor())
