@@ -1,6 +1,7 @@
 """``jaxft label``: structures in a file, their labels in another; what is in the store already is not computed again."""
 
 import time
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,16 +43,18 @@ def label(
     from jaxft.jobs.settings import open_executor
     from jaxft.labels.labelling import label_structures
     from jaxft.labels.reference import check_reference
-    from jaxft.labels.store import open_store
+    from jaxft.labels.store import open_store, store_files
     from jaxft.structures.dataset import LabelledStructure, write_dataset
 
     configuration = read_label_configuration(config)
     reference, limits, how = reference_from(configuration), limits_from(configuration), executor_from(configuration)
     frames = read_structures(structures)
     check_charges(frames, reference.charge, structures)
+    check_names(frames, reference, structures)
     output = structures.with_name(f"{structures.stem}-labelled.extxyz") if output is None else output
     store_path = Path(configuration.labels.store)
-    check_output(output, {"file of the structures": structures, "configuration": config, "label store": store_path})
+    reads = {"file of the structures": structures, "configuration": config}
+    check_output(output, {**reads, **store_files(store_path)})
     check_writable(frames)
     console = Console(soft_wrap=True, highlight=False)
     with open_executor(how) as executor, open_store(store_path) as store:
@@ -151,24 +154,29 @@ STATE_NAMES = {"total_charge": "charge", "total_spin": "multiplicity", "spin": "
 
 
 def check_charges(frames: "list[Atoms]", charge: int | None, path: Path) -> None:
-    """InputError where some structures say their charge, others don't, and no rule says what those have.
-
-    Also where one says it under another program's name, unless it says what would be taken anyway.
-    """
-    for k, atoms in enumerate(frames):
-        for name, value in atoms.info.items():
-            ours = STATE_NAMES.get(name.lower(), name.lower())
-            harmless = {"charge": [0], "multiplicity": [0, 1]}.get(ours)
-            if harmless is not None and name != ours and value not in harmless:
-                raise InputError(
-                    f"{path} frame {k} says {name}={value}, which would be ignored; rename it to {ours} (a multiplicity is 2S+1)"
-                )
+    """InputError where some structures say their charge, others don't, and no rule says what those have."""
     silent = [k for k, atoms in enumerate(frames) if "charge" not in atoms.info]
     if charge is None and silent and len(silent) < len(frames):
         raise InputError(
             f"{path}: {len(frames) - len(silent)} of {len(frames)} structures say a charge and the others (frame "
             f"{silent[0]} first) don't; give all of them one, or set reference.charge for the others"
         )
+
+
+def check_names(frames: "list[Atoms]", reference: Any, path: Path) -> None:
+    """InputError where a structure says its charge or spin under another program's name, unless that is what is taken anyway."""
+    from jaxft.labels.reference import asked_state
+
+    for k, atoms in enumerate(frames):
+        charge, multiplicity = asked_state(atoms, reference)
+        # lowest spin where nobody says: others write 0 or 1 for that
+        taken = {"charge": (charge,), "multiplicity": (0, 1) if multiplicity is None else (multiplicity,)}
+        for name, value in atoms.info.items():
+            ours = STATE_NAMES.get(str(name).lower(), str(name).lower())
+            if ours in taken and name != ours and isinstance(value, Real) and value not in taken[ours]:
+                raise InputError(
+                    f"{path} frame {k} says {name}={value}, which would be ignored; rename it to {ours} (a multiplicity is 2S+1)"
+                )
 
 
 def verify_first(atoms: "Atoms", reference: Any, executor: Any, console: Console) -> None:

@@ -9,6 +9,7 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -229,8 +230,9 @@ def prepare_jax(precision: str) -> None:
 def main() -> None:
     """Entry point: run a command, and turn what goes wrong into one line and an exit code."""
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)  # a module:function of the user's, as python -m would find it
+    with suppress(OSError):  # a folder that is gone
+        if (here := str(Path.cwd())) not in sys.path:
+            sys.path.append(here)  # a module:function of the user's, as python -m would find it
     warnings.showwarning = partial(_show_warning, errors, warnings.showwarning)
     try:
         code = app(standalone_mode=False)

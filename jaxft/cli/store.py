@@ -55,11 +55,11 @@ def export(
     """Write the labels of one reference as extended XYZ (REF_energy, REF_forces, REF_stress), those fit for training."""
     from jaxft.cli.output_file import check_output
     from jaxft.labels.label import Label
-    from jaxft.labels.store import read_store
+    from jaxft.labels.store import read_store, store_files
     from jaxft.labels.validity import refusal
     from jaxft.structures.dataset import LabelledStructure, write_dataset
 
-    check_output(output, {"label store": store})
+    check_output(output, store_files(store))
     with read_store(store) as opened:
         key = _the_reference(opened, reference)
         versions = opened.versions(key)

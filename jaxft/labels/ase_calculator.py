@@ -34,8 +34,8 @@ someone else's, reading what a program left behind, any error may be the structu
 """
 
 NOT_CONVERGED = re.compile(
-    r"\b(?:not|never|no|fail\w*\s+to|unable\s+to|\w+n't)\s+(?:\w+\s+){0,3}converge|\b(?:un|non-?)converge"
-    r"|converge\w*\s+(?:fail|error|not\b)|Convergence\w*Error",
+    r"\b(?:not|never|no|without|cannot|fail\w*(?:\s+to)?|unable\s+to|\w+n't)\s+(?:\w+\s+){0,3}converg|\b(?:un|non-?)converg"
+    r"|converg\w*\s+(?:\w+\s+){0,3}(?:not\b|fail|error)|Convergence\w*Error",
     re.IGNORECASE,
 )
 """How errors say that an SCF did not converge. The word alone may be a folder's."""
@@ -143,7 +143,12 @@ def failures_recorded(foreign: bool = False) -> Iterator[None]:
 
 
 def _failure_of(error: Exception) -> NoLabelError:
-    text = f"{type(error).__name__}: {error}"
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 - its own words are foreign code too
+        said = "(it could not say what)"
+    # what a program printed may be no text, which no store can hold
+    text = f"{type(error).__name__}: {said}".encode("utf-8", "replace").decode("utf-8")
     reason: Reason = "not converged" if NOT_CONVERGED.search(text) else "engine failed"
     return NoLabelError(reason, text)
 

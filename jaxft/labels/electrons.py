@@ -24,10 +24,10 @@ def check_charge(numbers: Iterable[int], charge: int) -> None:
     """Raise NoLabelError for a charge that no structure of these atoms has: more than all valence electrons gone, or more
     electrons than close all shells. Engines compute such things without a word.
 
-    Bounds: Σ (Z - Z of the noble gas before) and Σ (Z of the next noble gas - Z); 0 for a noble gas itself.
+    Bounds: Σ (Z - Z of the noble gas before) and Σ (Z of the next noble gas - Z), which is 0 for a noble gas itself.
     """
     numbers = [int(z) for z in numbers]
-    most = sum(z - max(n for n in NOBLE_GASES if n <= z) for z in numbers)
+    most = sum(z - max(n for n in NOBLE_GASES if n < z) for z in numbers)
     least = -sum(min(n for n in NOBLE_GASES if n >= z) - z for z in numbers)
     if not least <= charge <= most or charge >= sum(numbers):
         raise NoLabelError(

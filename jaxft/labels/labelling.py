@@ -150,7 +150,7 @@ class _Ledger:
 
 def _refuse_full_disk(store: LabelStore) -> None:
     """InputError where a label could be paid for and then not stored."""
-    if shutil.disk_usage(store.path.parent).free < ROOM:
+    if shutil.disk_usage(store.path.resolve().parent).free < ROOM:
         raise InputError(
             f"label store {store.path}: there is no space left on the disk for more labels; make room first"
         )
@@ -185,12 +185,12 @@ def _accepted_versions(
             )
         return {current, *accept_versions}
     unsaid = {v: n for v, n in held.items() if v not in accept_versions}
-    if len(unsaid) > 1:
+    if len(unsaid) > (0 if accept_versions else 1):
         raise InputError(
             f"label store {store.path} holds labels of {reference.engine} with these settings {_counts(unsaid)}; set "
             f"labels.accept_versions to {sorted(held)} to use them together, or take another store"
         )
-    return {*held, *accept_versions} if held else set()
+    return set(accept_versions or held)
 
 
 def _counts(versions: Mapping[str, int]) -> str:

@@ -27,9 +27,11 @@ from jaxft.labels.engine import Computed, NoLabelError
 def find_program(engine: str, command: str, install: str) -> None:
     """Raise InputError where the first word of ``command`` is no program on this machine."""
     words = _words(engine, command)
-    if "/" in words[0] and not Path(words[0]).is_absolute():
+    relative = ["/" in words[0] and not Path(words[0]).is_absolute(), *(w.startswith(("./", "../")) for w in words[1:])]
+    if any(relative):
+        word = words[relative.index(True)]
         raise InputError(
-            f"{engine} setting command begins with {words[0]}, but calculations run in folders of their own; give the full path"
+            f"{engine} setting command has {word}, but calculations run in folders of their own; give the full path"
         )
     if re.match(r"\w+=", words[0]):
         raise InputError(

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from ase import Atoms
 
 from jaxft.errors import InputError
+from jaxft.labels.claims import SUFFIX
 from jaxft.labels.label import Entry
 from jaxft.labels.rows import COLUMNS, entry_to_row, row_to_atoms, row_to_entry
 
@@ -218,6 +219,16 @@ class LabelStore:
         self.close()
 
 
+def store_files(path: Path) -> dict[str, Path]:
+    """The files of a store, by what they are: nothing else may be written there."""
+    path = path.resolve()
+    companions = {"log": "-wal", "index": "-shm", "file of claims": SUFFIX}
+    return {
+        "label store": path,
+        **{f"label store's {what}": path.with_name(path.name + end) for what, end in companions.items()},
+    }
+
+
 def read_store(path: str | Path) -> LabelStore:
     """Open a store that is there, to read it; one on a disk that can't be written too. Raises InputError as ``open_store``."""
     path = Path(path)
@@ -225,9 +236,11 @@ def read_store(path: str | Path) -> LabelStore:
         raise InputError(f"there is no label store at {path}; expected a file that jaxft made")
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) and path.stat().st_size:
         return open_store(path)
-    # immutable: where nobody can write, there is no log of others to be read
+    # someone else may be writing it, and then its newest entries are in the log; without a log nothing may be made beside it
+    log = path.resolve().with_name(path.resolve().name + "-wal")
+    how = "mode=ro" if log.exists() else "immutable=1"
     with _readable_errors(path):
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True, isolation_level=None)
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True, isolation_level=None)
     try:
         with _readable_errors(path):
             connection.row_factory = sqlite3.Row

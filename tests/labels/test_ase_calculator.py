@@ -68,6 +68,7 @@ def stop_iteration(calculator):
         (stop_iteration, "StopIteration"),
         (lambda calculator: sys.exit(0), "it called sys.exit(0)"),
         (lambda calculator: exec("raise EOFError('no input')"), "EOFError: no input"),
+        (lambda calculator: exec("raise RuntimeError(chr(0xd800))"), "RuntimeError: ?"),
     ],
 )
 def test_whatever_a_calculator_of_someone_elses_does_is_recorded_and_the_run_goes_on(
@@ -90,6 +91,10 @@ def test_whatever_a_calculator_of_someone_elses_does_is_recorded_and_the_run_goe
         ("the SCF failed to converge", False),
         ("Unconverged after 100 steps", False),
         ("Convergence failed", False),
+        ("Convergence criterion not met", False),
+        ("SCF convergence could not be achieved", False),
+        ("cannot converge SCF", False),
+        ("maximum iterations reached without convergence", False),
         ("/home/me/convergence/orca failed with error code 1", True),
         ("the file converged.out is not there", True),
     ],

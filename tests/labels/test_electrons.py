@@ -32,7 +32,8 @@ def test_a_charge_that_no_shells_allow_is_no_label(symbols, charge):
 
 
 @pytest.mark.parametrize(
-    ("symbols", "charge"), [("Na", 1), ("Cl", -1), ("H", -1), ("OH", -1), ("H3O", 1), ("Co", 3), ("SO4", -2), ("Ar", 0)]
+    ("symbols", "charge"),
+    [("Na", 1), ("Cl", -1), ("H", -1), ("OH", -1), ("H3O", 1), ("Co", 3), ("SO4", -2), ("Ar", 1), ("Xe2", 1)],
 )
 def test_ions_of_chemistry_are_let_through(symbols, charge):
     check_charge(Atoms(symbols).numbers, charge)

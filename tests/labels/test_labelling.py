@@ -133,6 +133,8 @@ def test_a_store_of_two_versions_stays_refused_until_both_are_accepted(row, spri
     for words in ("is version 3.0 where it computes", "1 by version 2.0, 1 by version 3.0"):
         with pytest.raises(InputError, match=words):
             label_structures(row([1, 2]), springs, store, SerialExecutor())
+    with pytest.raises(InputError, match=r"1 by version 3\.0"):
+        label_structures(row([1, 2]), springs, store, SerialExecutor(), accept_versions=["2.0"])
     assert len(label_structures(row([1, 2]), springs, store, SerialExecutor(), accept_versions=["2.0", "3.0"])) == 2
 
 

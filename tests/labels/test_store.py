@@ -149,6 +149,10 @@ def test_a_store_is_read_where_nothing_can_be_written(tmp_path, monkeypatch):
     with read_store(path) as store:
         assert store.counts() == Counts(1, 0)
     assert sorted(file.name for file in tmp_path.iterdir()) == before
+    with open_store(path) as writing:  # by someone who may
+        writing.put("another", "settings", structure(), label())
+        with read_store(path) as store:
+            assert store.counts() == Counts(2, 0)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import molecule
+from ase.build import bulk, molecule
 from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from ase.stress import full_3x3_to_voigt_6_stress
 
@@ -65,6 +66,31 @@ class WrongSign(LennardJones):
     def calculate(self, *given, **named):
         super().calculate(*given, **named)
         self.results["forces"] = -self.results["forces"]
+
+
+class WrongOrder(EMT):
+    """Shears in the order of another program: xy yz xz."""
+
+    def calculate(self, *given, **named):
+        super().calculate(*given, **named)
+        self.results["stress"] = self.results["stress"][[0, 1, 2, 5, 3, 4]]
+
+
+class NoStress(EMT):
+    """Zero where there is one."""
+
+    def calculate(self, *given, **named):
+        super().calculate(*given, **named)
+        self.results["stress"] = np.zeros(6)
+
+
+@pytest.mark.parametrize("calculator", [WrongOrder, NoStress])
+def test_a_relaxed_crystal_is_strained_so_that_a_wrong_stress_shows(calculator):
+    crystal = bulk("Cu", a=3.59)
+    wrong = verify(crystal, ReferenceSettings(f"{__name__}:{calculator.__name__}"), SerialExecutor())
+    assert [c.what for c in wrong if not c.agrees]
+    right = verify(crystal, ReferenceSettings("ase.calculators.emt:EMT"), SerialExecutor())
+    assert all(c.agrees for c in right)
 
 
 def test_a_structure_at_rest_is_moved_so_that_a_wrong_sign_shows():
