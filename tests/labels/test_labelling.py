@@ -101,9 +101,9 @@ def test_a_structure_over_the_time_limit_is_a_failure_and_the_others_are_labelle
     assert (entries[1].reason, "8 s (labels.time_limit_s)" in entries[1].detail) == ("timed out", True)
 
 
-def test_a_version_that_only_a_calculation_tells_stops_the_run_behind_the_first_label(row, springs, store, monkeypatch):
-    engine = find_engine(springs.engine)
-    told = iter(["2.0", "2.0", "3.0", "3.0"])
+def tell_versions_late(reference, monkeypatch, versions):
+    """Let only calculations tell the version, these one after another, as programs do that are read by their output."""
+    engine, told = find_engine(reference.engine), iter(versions)
     late = replace(
         engine,
         version=lambda settings: None,
@@ -111,6 +111,10 @@ def test_a_version_that_only_a_calculation_tells_stops_the_run_behind_the_first_
     )
     for module in ("labelling", "reference"):
         monkeypatch.setattr(f"jaxft.labels.{module}.find_engine", lambda name: late)
+
+
+def test_a_version_that_only_a_calculation_tells_stops_the_run_behind_the_first_label(row, springs, store, monkeypatch):
+    tell_versions_late(springs, monkeypatch, ["2.0", "2.0", "3.0", "3.0"])
     label_structures(row([1, 2]), springs, store, SerialExecutor())
     with pytest.raises(InputError, match=r"is version 3.0 where it computes.*accept_versions"):
         label_structures(row([1, 2, 3, 4]), springs, store, SerialExecutor())
@@ -120,15 +124,7 @@ def test_a_version_that_only_a_calculation_tells_stops_the_run_behind_the_first_
 
 
 def test_a_store_of_two_versions_stays_refused_until_both_are_accepted(row, springs, store, monkeypatch):
-    engine = find_engine(springs.engine)
-    told = iter(["2.0", "3.0"])
-    late = replace(
-        engine,
-        version=lambda settings: None,
-        compute=lambda *given: replace(engine.compute(*given), version=next(told)),
-    )
-    for module in ("labelling", "reference"):
-        monkeypatch.setattr(f"jaxft.labels.{module}.find_engine", lambda name: late)
+    tell_versions_late(springs, monkeypatch, ["2.0", "3.0"])
     label_structures(row([1]), springs, store, SerialExecutor())
     for words in ("is version 3.0 where it computes", "1 by version 2.0, 1 by version 3.0"):
         with pytest.raises(InputError, match=words):
