@@ -22,6 +22,9 @@ COLUMNS = 2
 PANEL_HEIGHT = 300
 """Pixels."""
 
+LEGEND_BELOW = 50
+"""Pixels from the lowest panel to the legend, whatever the number of rows."""
+
 GAP = (0.12, 0.16)
 """Between panels: share of the width, and of one row's height."""
 
@@ -74,7 +77,11 @@ def shares_plot(record: Coverage) -> Plot:
                 {**curve([], percents, label), "x": names, "mode": "markers", "marker": marker, "hovertemplate": hover}
             )
         panels["all elements [%]" if element == "all" else f"{element} [%]"] = lines
-    return _grid(panels, "")
+    plot = _grid(panels, "")
+    for name, axis in plot["layout"].items():
+        if name.startswith("yaxis"):
+            axis["rangemode"] = "tozero"
+    return plot
 
 
 def rdf_plot(record: StructureRecord, result: Residuals) -> Plot:
@@ -125,7 +132,10 @@ def _grid(panels: Panels, x: str) -> Plot:
     width, height = (1 - GAP[0] * (columns - 1)) / columns, 1 / rows
     data: list[Plot] = []
     layout: dict[str, Any] = {
-        **{"margin": {"l": 56, "r": 12, "t": 24, "b": 48}, "legend": {"orientation": "h", "y": -0.08}},
+        **{
+            "margin": {"l": 56, "r": 12, "t": 24, "b": 48},
+            "legend": {"orientation": "h", "y": -LEGEND_BELOW / (PANEL_HEIGHT * rows)},
+        },
         **{"hovermode": "closest", "template": "none", "height": 80 + PANEL_HEIGHT * rows, "annotations": []},
     }
     named: set[str] = set()
