@@ -5,7 +5,6 @@ computing it: that one's label is waited for. What comes back is what the store 
 see the same bytes.
 """
 
-import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from ase import Atoms
 from jaxft.errors import InputError
 from jaxft.jobs.executor import Executor, Lost, TimedOut, WorkerDied
 from jaxft.labels.claims import open_claims
+from jaxft.labels.disk_space import require_space
 from jaxft.labels.engine import find_engine
 from jaxft.labels.key import label_key, settings_key
 from jaxft.labels.label import Cost, Entry, Failure, Label, Provenance
@@ -94,7 +94,8 @@ def label_structures(
         ledger.report()
 
     if ledger.missing():
-        _refuse_full_disk(store)
+        folder, what = store.path.resolve().parent, "there is no space left on the disk for more labels"
+        require_space(folder, ROOM, f"label store {store.path}: {what}")
     with open_claims(store.path) as claims:
         while missing := ledger.missing():
             claimed = set(claims.take(missing))
@@ -146,14 +147,6 @@ class _Ledger:
         """Say how far it is."""
         done = len(self.found) + len(self.computed)
         self.on_progress(Progress(len(self.distinct), len(self.found), done, len(self.failed), waiting))
-
-
-def _refuse_full_disk(store: LabelStore) -> None:
-    """InputError where a label could be paid for and then not stored."""
-    if shutil.disk_usage(store.path.resolve().parent).free < ROOM:
-        raise InputError(
-            f"label store {store.path}: there is no space left on the disk for more labels; make room first"
-        )
 
 
 def _compute(task: tuple[str, Atoms], reference: ReferenceSettings) -> Entry:

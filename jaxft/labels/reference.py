@@ -7,7 +7,6 @@ settings or bugs, never because of a structure.
 import math
 import os
 import platform
-import shutil
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,6 +21,7 @@ from ase.data import atomic_numbers
 from threadpoolctl import threadpool_limits
 
 from jaxft.errors import InputError, nearest
+from jaxft.labels.disk_space import require_space
 from jaxft.labels.electrons import check_charge
 from jaxft.labels.engine import Computed, Engine, NoLabelError, Recipe, find_engine
 from jaxft.labels.label import Cost, Entry, Failure, Label, Provenance
@@ -143,7 +143,10 @@ def compute(atoms: Atoms, reference: ReferenceSettings, name: str = "label") -> 
         with scratch_folder(reference.scratch, name) as folder:
             computed, recipe = _climb(atoms, reference, engine, settings, folder)
     except NoLabelError as error:
-        _refuse_full_disk(reference, folder)
+        if folder is not None and folder.exists():
+            # programs that can't write say many things, and none is the structure's fault
+            what = f"there is no space left for scratch files in {folder.parent} (or set labels.scratch)"
+            require_space(folder, ROOM, what)
         files = str(folder) if folder is not None and folder.exists() else None
         return Failure(error.reason, error.detail, provenance, _cost_since(start), files)
     return Label(
@@ -157,14 +160,6 @@ def compute(atoms: Atoms, reference: ReferenceSettings, name: str = "label") -> 
         scf_steps=computed.scf_steps,
         recipe=None if recipe is None else recipe.name,
     )
-
-
-def _refuse_full_disk(reference: ReferenceSettings, folder: Path | None) -> None:
-    """InputError where the failure may be the disk's: programs that can't write say many things, and none is the structure's."""
-    if folder is not None and folder.exists() and shutil.disk_usage(folder).free < ROOM:
-        raise InputError(
-            f"there is no space left for scratch files in {folder.parent}; make room, or set labels.scratch"
-        )
 
 
 def provenance_of(atoms: Atoms, reference: ReferenceSettings, *, here: bool = True) -> Provenance:
