@@ -1,8 +1,9 @@
 """Descriptors of many structures, one after another, in padded batches: memory stays flat however many there are."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+import jax
 import numpy as np
 from ase import Atoms
 from jaxtyping import Float
@@ -26,7 +27,7 @@ def describe(
     dtype: str = "float32",
     atoms_per_batch: int = ATOMS_PER_BATCH,
 ) -> Iterator[Float[np.ndarray, "atoms features"]]:
-    """For each structure in order its descriptors (``Potential.descriptors``), read and computed as they are asked for.
+    """For each structure in order its descriptors (``Potential.descriptors``), computed one batch ahead of what is asked for.
 
     Compiled once per shape; shapes only grow, so structures of one size share one. Raises InputError for elements that the
     potential lacks, degenerate cells, and an unknown choice of layers.
@@ -39,6 +40,7 @@ def describe(
     first = list(islice(waiting, 1))
     per_batch = max(1, atoms_per_batch // len(first[0])) if first and len(first[0]) else 1
     batch = first + list(islice(waiting, per_batch - 1))
+    running: tuple[jax.Array, list[int]] | None = None
     while batch:
         edges = [find_edges(a.positions, a.cell.array, a.pbc, potential.cutoff) for a in batch]
         n_atoms = max(n_atoms, capacity(sum(map(len, batch)), ATOM_GRANULARITY))
@@ -54,7 +56,17 @@ def describe(
             edges=[*edges, *[NO_EDGES] * missing],
             dtype=np.dtype(dtype),
         )
-        found = np.asarray(compiled_descriptors(potential.network, params, graph, layers))
-        ends = np.cumsum([len(a) for a in batch])
-        yield from np.split(found[: ends[-1]], ends[:-1])
+        begun = compiled_descriptors(potential.network, params, graph, layers), [len(a) for a in batch]
+        # calls return at once: neighbors of this batch were found while the one before was being computed
+        if running is not None:
+            yield from _parts(*running)
+        running = begun
         batch = list(islice(waiting, per_batch))
+    if running is not None:
+        yield from _parts(*running)
+
+
+def _parts(found: jax.Array, sizes: Sequence[int]) -> list[Float[np.ndarray, "atoms features"]]:
+    """The rows of each structure; waits until they are computed."""
+    ends = np.cumsum(sizes)
+    return np.split(np.asarray(found)[: ends[-1]], ends[:-1])
