@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # A single BLAS thread per process: XLA has its own pool, and label workers are one thread each.
 export OMP_NUM_THREADS ?= 1
+# Test processes side by side; each needs about 4 GB. One file stays in one process, whose fixtures are compiled once.
+TEST_PROCESSES ?= 2
 
 .PHONY: quickstart test test-slow lint clean
 
@@ -12,7 +14,7 @@ quickstart: $(VENV)/.package
 	$(BIN)/jaxft run experiments/quickstart/quickstart.yaml
 
 test: $(VENV)/.dev lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n $(TEST_PROCESSES) --dist loadfile
 
 test-slow: $(VENV)/.dev
 	$(PIP) install -e ".[slow]"

@@ -56,7 +56,7 @@ def forget_programs():
 
 def tiny_potential(seed: int = 0, hidden: str = "4x0e+4x1o+2x2e", **changes):
     """A NequIP-type potential of random weights for H, O, Cl; small enough to compile in a second."""
-    import jax
+    from random_networks import drawn
 
     from jaxft.potential.nequip import NequIP, NequIPSettings
     from jaxft.potential.potential import Potential
@@ -74,9 +74,7 @@ def tiny_potential(seed: int = 0, hidden: str = "4x0e+4x1o+2x2e", **changes):
         "skip_per_species": True,
     }
     network = NequIP(NequIPSettings(**{**options, **changes}))
-    ends = np.array([0, 1], dtype=np.int32)
-    params = network.init(jax.random.key(seed), np.ones((2, 3), np.float32), 0 * ends, ends, ends[::-1])
-    return Potential(network, params, (1, 8, 17), np.array([-13.5, -430.0, -400.0]))
+    return Potential(network, drawn(network, seed), (1, 8, 17), np.array([-13.5, -430.0, -400.0]))
 
 
 @pytest.fixture(scope="session")

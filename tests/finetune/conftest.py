@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-import jax
 import numpy as np
 import pytest
 from ase import Atoms
+from random_networks import drawn
 
 from jaxft.finetune.predict_set import predict_set
 from jaxft.potential.nequip import NequIP, NequIPSettings
@@ -28,10 +28,7 @@ SETTINGS = NequIPSettings(
 def random_potential(seed: int, **changes: Any) -> Potential:
     """A potential of random weights for H and O; ``changes`` to the network's settings."""
     network = NequIP(replace(SETTINGS, **changes))
-    ends = np.array([0, 1], dtype=np.int32)
-    params = network.init(jax.random.key(seed), np.ones((2, 3), np.float32), 0 * ends, ends, ends[::-1])
-    params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), params)
-    return Potential(network, params, (1, 8), np.array([-13.5, -430.0]))
+    return Potential(network, drawn(network, seed), (1, 8), np.array([-13.5, -430.0]))
 
 
 def random_structures() -> list[Atoms]:
