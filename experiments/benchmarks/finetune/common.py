@@ -60,6 +60,25 @@ def mean_and_error(values):
     return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
 
 
+class Journal:
+    """Rows of a benchmark as JSON lines, written one by one: where it was stopped, it goes on."""
+
+    def __init__(self, name):
+        self.path = RESULTS / f"{name}.jsonl"
+        self.rows = [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+
+    def add(self, row):
+        """One more row, kept at once."""
+        self.rows.append(row)
+        with self.path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(json.dumps(row), flush=True)
+
+    def has(self, **values):
+        """Whether some row has these values."""
+        return any(all(row.get(key) == value for key, value in values.items()) for row in self.rows)
+
+
 def write(name, body):
     """JSON with hardware and versions."""
     body = {

@@ -5,8 +5,6 @@ run of the reference (half of the common set); the other run is the test. Equal 
 *base, all updates*: the base trained once on all fifty with the updates of the whole chain. Five seeds, paired by seed.
 """
 
-import json
-
 import common
 import numpy as np
 
@@ -24,9 +22,8 @@ def main():
     labels, tests = common.study_box()
     order = np.random.default_rng(0).permutation(len(labels))
     stages = [[labels[k] for k in order[:budget]] for budget in BUDGETS]
-    path = common.RESULTS / "finetune_lineage.jsonl"
-    rows = [json.loads(text) for text in path.read_text().splitlines()] if path.exists() else []
-    for seed in range(len(rows), SEEDS):
+    journal = common.Journal("finetune_lineage")
+    for seed in range(len(journal.rows), SEEDS):
         row = {"from parent": [], "from base": []}
         parent = base
         for data in stages:
@@ -36,11 +33,8 @@ def main():
             row["from base"].append(common.forces_rmse(fit(base, data, settings).potential, tests["study box"]))
         long = FinetuneSettings(updates=UPDATES * len(stages), learning_rate=RATE, seed=seed)
         row["from base, all updates"] = common.forces_rmse(fit(base, stages[-1], long).potential, tests["study box"])
-        rows.append(row)
-        with path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        print(json.dumps(row), flush=True)
-    summarise(rows)
+        journal.add(row)
+    summarise(journal.rows)
 
 
 def summarise(rows):

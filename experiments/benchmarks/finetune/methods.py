@@ -8,7 +8,6 @@ of another system, none of them replayed), numbers trained, seconds of processor
 others take its best. Goes on where it was stopped: each fit is written when it is done.
 """
 
-import json
 import sys
 import time
 
@@ -44,34 +43,30 @@ def main(study, folder=None):
     base = jaxft.load(plan["base"])
     train, tests = common.study_box() if study == "study" else common.three_bpa(folder)
     replayed, unseen = own_structures(study, base, train)
-    done_path = common.RESULTS / f"finetune_methods-{study}.jsonl"
-    done = [json.loads(line) for line in done_path.read_text().splitlines()] if done_path.exists() else []
-    seen = {(row["method"], row["rate"], row["seed"]) for row in done}
+    journal = common.Journal(f"finetune_methods-{study}")
     for seed in range(plan["seeds"]):
         for name, choice in METHODS.items():
             if "replay" in name and name not in replayed:
                 continue
-            for rate in plan["rates"] if seed == 0 else (best_rate(done, name, next(iter(tests))),):
-                if (name, rate, seed) in seen:
+            for rate in plan["rates"] if seed == 0 else (best_rate(journal.rows, name, next(iter(tests))),):
+                if journal.has(method=name, rate=rate, seed=seed):
                     continue
                 settings = FinetuneSettings(updates=plan["updates"], learning_rate=rate, seed=seed, **choice)
                 extras = Extras(replay=replayed[name]) if name in replayed else Extras()
                 began = time.process_time()
                 result = fit(base, train, settings, extras=extras)
                 seconds = time.process_time() - began
-                row = {
-                    "method": name,
-                    "rate": rate,
-                    "seed": seed,
-                    "processor seconds": seconds,
-                    **measures(base, result, tests, unseen),
-                }
-                row["trained"] = trained(base, settings)
-                done.append(row)
-                with done_path.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
-                print(json.dumps(row), flush=True)
-    summarise(study, plan, base, tests, done)
+                journal.add(
+                    {
+                        "method": name,
+                        "rate": rate,
+                        "seed": seed,
+                        "processor seconds": seconds,
+                        **measures(base, result, tests, unseen),
+                        "trained": trained(base, settings),
+                    }
+                )
+    summarise(study, plan, base, tests, journal.rows)
 
 
 def best_rate(rows, method, test):
