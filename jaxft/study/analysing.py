@@ -45,5 +45,6 @@ def analyse(settings: StudySettings, layout: Layout, base: Potential, progress: 
                 for record in records:
                     layout.evaluation(record).unlink(missing_ok=True)
         task.update(len(PARTS))
+    missing += [f"dynamics {name}: {why}" for name, why in sorted(view.unreadable.items())]
     missing += write_verdict_of(layout)
     return tuple(missing)

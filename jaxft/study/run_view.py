@@ -48,10 +48,14 @@ class Calibrating:
 
 
 class RunView:
-    """What is in a run folder so far."""
+    """What is in a run folder so far.
+
+    unreadable: own dynamics of models that can't be read, by file, with the reason; filled while they are asked for.
+    """
 
     def __init__(self, settings: StudySettings, layout: Layout, base: Potential) -> None:
         self.settings, self.layout, self.base = settings, layout, base
+        self.unreadable: dict[str, str] = {}
 
     @cached_property
     def models(self) -> list[Model]:
@@ -114,15 +118,25 @@ class RunView:
         return ("base", *(model.name for model in self.models))
 
     def tests(self, name: str, kind: str = "test") -> list[Stretch]:
-        """A model's own dynamics, seed by seed, after equilibration; none where there are none yet."""
+        """A model's own dynamics, seed by seed, after equilibration; none where there are none yet.
+
+        One that can't be read is left out and noted in ``unreadable``: it is no reason to judge no model at all.
+        """
         first = self.settings.frames(self.settings.equilibrate_ps)
         # production has as many seeds as it was asked for
         seeds = self.settings.evaluation.seeds
         numbered = [*enumerate(self.layout.own_dynamics(kind, name, seeds))]
         if seeds > 1:
             numbered += enumerate(self.layout.own_dynamics(kind, name, 1))
-        there = [(number, path) for number, path in numbered if path.exists()]
-        return [stretch_of(path.stem, read_trajectory(path), first, number) for number, path in there]
+        found = []
+        for number, path in numbered:
+            if not path.exists():
+                continue
+            try:
+                found.append(stretch_of(path.stem, read_trajectory(path), first, number))
+            except InputError as error:
+                self.unreadable[path.name] = str(error)
+        return found
 
     def common_set(self) -> list[LabelledStructure]:
         """Labelled frames of the reference's own dynamics, of the system of this study.

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -185,6 +186,26 @@ def test_the_analysis_is_part_of_it_and_can_be_made_again(undisturbed, environme
     )
     assert done.returncode == 0, done.stderr
     assert results(folder) == before
+
+
+def test_a_damaged_trajectory_is_named_and_the_others_are_analysed(undisturbed, environment, tmp_path):
+    folder = shutil.copytree(undisturbed[0], tmp_path / "run")
+    damaged = folder / "evaluation" / "trajectories" / "FT1-0.h5md"
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    done = subprocess.run(
+        [sys.executable, "-m", "jaxft", "analyze", str(folder)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "not analysed: dynamics FT1-0.h5md" in done.stdout
+    runs = json.loads((folder / "evaluation" / "events.json").read_text())["runs"]
+    assert len(runs) == 9
+    models = json.loads((folder / "evaluation" / "qresidual.json").read_text())["models"]
+    timelines = {m["name"]: len(m["timelines"]) for m in models if m["descriptors"] == "base"}
+    assert timelines["FT1"] == timelines["FT2"] - 1
 
 
 def test_a_model_can_run_on_for_long_with_checks_along_it(undisturbed, environment):
