@@ -121,6 +121,7 @@ def check(config: Config) -> None:
             f"{counted.md_steps} steps of one box ({counted.md_steps * settings.md.timestep_fs / 1000:.1f} ps)",
         ),
         ("fine-tuning", f"{counted.updates} updates of {settings.finetune.batch_size} structures"),
+        ("committees", f"{counted.committee_updates} updates more" if counted.committee_updates else "none"),
     ):
         typer.echo(f"{name:18s} {text}")
 

@@ -16,7 +16,8 @@ class Plan:
     evaluation_labels  bought for tests
     event_labels       bought for checks of events, if there are as many events as may be checked
     md_steps           steps of one trajectory, replicas counted each
-    updates            parameter updates
+    updates            parameter updates of the models
+    committee_updates  those of the members of the committees, which the last model of each arm has
     """
 
     models: int
@@ -25,6 +26,7 @@ class Plan:
     event_labels: int
     md_steps: int
     updates: int
+    committee_updates: int
 
 
 def plan(settings: StudySettings) -> Plan:
@@ -42,6 +44,7 @@ def plan(settings: StudySettings) -> Plan:
         event_labels=settings.evaluation.check_events * labels_per_check(settings),
         md_steps=per_frame * (start + arms * rounds * one_round + models * settings.evaluation.seeds * one_test),
         updates=arms * rounds * settings.finetune.updates,
+        committee_updates=arms * settings.evaluation.committee * settings.finetune.updates,
     )
 
 
