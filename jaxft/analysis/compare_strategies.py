@@ -5,8 +5,9 @@ this run alone, and there is no p-value. Score 1 is shown for comparison with th
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from jaxft.analysis.arms import arms
 from jaxft.analysis.cross import CrossRecord
@@ -45,7 +46,8 @@ def compare_strategies(result: Residuals, cross: CrossRecord | None) -> Finding:
     if not common:
         return Finding(QUESTION, "can't be told", ("The strategies have no tested models of equal budgets yet.",), {})
     pair = [next(m for m in tested[name] if m.budget == common[-1]) for name in names]
-    return _compare(names, pair, common[-1], cross, result.demonstration)
+    training = tuple(_training(names, common[-1], result.settings))
+    return _compare(names, pair, common[-1], cross, result.demonstration, training)
 
 
 def better_of(first: Score, second: Score) -> int | None:
@@ -81,7 +83,12 @@ def scores_of(model: ModelResult, cross: CrossRecord | None) -> Iterator[Score]:
 
 
 def _compare(
-    names: list[str], pair: list[ModelResult], budget: int, cross: CrossRecord | None, demonstration: bool
+    names: list[str],
+    pair: list[ModelResult],
+    budget: int,
+    cross: CrossRecord | None,
+    demonstration: bool,
+    training: Sequence[str],
 ) -> Finding:
     sentences, wins, numbers = [], Counter[int](), {}
     both = list(zip(*(scores_of(model, cross) for model in pair), strict=False))
@@ -100,6 +107,7 @@ def _compare(
         for name, p in zip(names, plateaus, strict=True)
     )
     tail = [
+        *training,
         f"Plateaus, for comparison with the paper only: {shown}.",
         "This run is one pipeline of each strategy, one pair. The errors above are those of its tests, not the spread between "
         f"pipelines, so there is no interval and no p-value for the strategies; at least {PAIRS_FOR_P} runs with different "
@@ -109,6 +117,19 @@ def _compare(
         tail.append("This run is a demonstration: it is evidence neither for nor against a strategy.")
     answer = _answer(names, wins, len(both))
     return Finding(QUESTION, answer, (head, *sentences, *tail), numbers)
+
+
+def _training(names: list[str], budget: int, settings: Mapping[str, Any]) -> Iterator[str]:
+    """That a chain of fine-tunes has been trained longer, where the record tells: a difference need not be the labels'."""
+    chained = settings.get("periodic", {}).get("weights_from") == "parent" and "periodic" in names
+    budgets = settings.get("budgets", ())
+    if not chained or budget not in budgets or not budgets.index(budget):
+        return
+    updates, links = settings["finetune"]["updates"], budgets.index(budget) + 1
+    yield (
+        f"Updates are equal per model ({updates}), but the periodic model goes on from its parents and has had {links * updates} "
+        "in all: part of a difference may be training, not labels (periodic.weights_from: base tells)."
+    )
 
 
 def _answer(names: list[str], wins: Counter[int], compared: int) -> str:
