@@ -46,7 +46,7 @@ def compare_strategies(result: Residuals, cross: CrossRecord | None) -> Finding:
     if not common:
         return Finding(QUESTION, "can't be told", ("The strategies have no tested models of equal budgets yet.",), {})
     pair = [next(m for m in tested[name] if m.budget == common[-1]) for name in names]
-    training = tuple(_training(names, common[-1], result.settings))
+    training = tuple(_training(tested, common[-1], result.settings))
     return _compare(names, pair, common[-1], cross, result.demonstration, training)
 
 
@@ -119,16 +119,15 @@ def _compare(
     return Finding(QUESTION, answer, (head, *sentences, *tail), numbers)
 
 
-def _training(names: list[str], budget: int, settings: Mapping[str, Any]) -> Iterator[str]:
+def _training(tested: Mapping[str, Sequence[ModelResult]], budget: int, settings: Mapping[str, Any]) -> Iterator[str]:
     """That a chain of fine-tunes has been trained longer, where the record tells: a difference need not be the labels'."""
-    chained = settings.get("periodic", {}).get("weights_from") == "parent" and "periodic" in names
-    budgets = settings.get("budgets", ())
-    if not chained or budget not in budgets or not budgets.index(budget):
+    links = sum(model.budget <= budget for model in tested.get("periodic", ()))
+    if settings.get("periodic", {}).get("weights_from") != "parent" or links < 2:
         return
-    updates, links = settings["finetune"]["updates"], budgets.index(budget) + 1
+    updates = settings["finetune"]["updates"]
     yield (
-        f"Updates are equal per model ({updates}), but the periodic model goes on from its parents and has had {links * updates} "
-        "in all: part of a difference may be training, not labels (periodic.weights_from: base tells)."
+        f"Updates are equal per model (up to {updates}), but the periodic model goes on from its parents and has had up to "
+        f"{links * updates} in all: part of a difference may be training, not labels (periodic.weights_from: base tells)."
     )
 
 

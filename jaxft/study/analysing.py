@@ -45,6 +45,7 @@ def analyse(settings: StudySettings, layout: Layout, base: Potential, progress: 
                 for record in records:
                     layout.evaluation(record).unlink(missing_ok=True)
         task.update(len(PARTS))
-    missing += [f"dynamics {name}: {why}" for name, why in sorted(view.unreadable.items())]
-    missing += write_verdict_of(layout)
+    left_out = [f"dynamics {name}: {why}" for name, why in sorted(view.unreadable.items())]
+    missing += left_out
+    missing += write_verdict_of(layout, left_out)
     return tuple(missing)

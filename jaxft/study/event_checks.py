@@ -109,7 +109,12 @@ def check_events_of(
 
 
 def _case(view: RunView, run: RunEvents, number: int) -> _Case:
-    stretch = next(s for s in view.tests(run.model, run.kind) if s.number == run.seed)
+    stretch = next((s for s in view.tests(run.model, run.kind) if s.number == run.seed), None)
+    if stretch is None:
+        raise InputError(
+            f"dynamics of {run.model}, seed {run.seed}, which an event is to be checked in, can't be read "
+            f"({'; '.join(view.unreadable.values()) or 'no such file'}); restore them, or analyse the run again without"
+        )
     return _Case(run, number, stretch, snapshots(stretch.trajectory, run.report.events[number]))
 
 

@@ -135,7 +135,7 @@ class RunView:
             try:
                 found.append(stretch_of(path.stem, read_trajectory(path), first, number))
             except InputError as error:
-                self.unreadable[path.name] = str(error)
+                self.unreadable[str(path.relative_to(self.layout.root))] = str(error)
         return found
 
     def common_set(self) -> list[LabelledStructure]:

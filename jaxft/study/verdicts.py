@@ -1,6 +1,7 @@
 """``verdict.json`` of a run: written anew whenever a record of it was."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from jaxft.errors import InputError
 from jaxft.study.layout import Layout
 
 
-def write_verdict_of(layout: Layout) -> tuple[str, ...]:
-    """From the records that are there; returns which of them could not be read, in words, and does without."""
+def write_verdict_of(layout: Layout, left_out: Sequence[str] = ()) -> tuple[str, ...]:
+    """From the records that are there; returns which of them could not be read, in words, and does without.
+
+    left_out: what the records were made without, in words; the verdict says so.
+    """
     unreadable: list[str] = []
 
     def found(name: str, read: Callable[[Path], Any]) -> Any:
@@ -28,16 +32,14 @@ def write_verdict_of(layout: Layout) -> tuple[str, ...]:
             unreadable.append(str(error))
             return None
 
-    write_verdict(
-        layout.evaluation("verdict"),
-        verdict(
-            found("residuals", read_residuals),
-            found("qresidual", read_q),
-            found("coverage", read_coverage),
-            found("cross", read_cross),
-            found("events", read_events),
-            found("structure", read_structure),
-            found("event_checks", read_event_checks),
-        ),
+    judged = verdict(
+        found("residuals", read_residuals),
+        found("qresidual", read_q),
+        found("coverage", read_coverage),
+        found("cross", read_cross),
+        found("events", read_events),
+        found("structure", read_structure),
+        found("event_checks", read_event_checks),
     )
+    write_verdict(layout.evaluation("verdict"), replace(judged, missing=(*judged.missing, *left_out)))
     return tuple(unreadable)

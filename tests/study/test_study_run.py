@@ -200,7 +200,9 @@ def test_a_damaged_trajectory_is_named_and_the_others_are_analysed(undisturbed, 
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "not analysed: dynamics FT1-0.h5md" in done.stdout
+    assert "not analysed: dynamics evaluation/trajectories/FT1-0.h5md" in done.stdout
+    verdict = json.loads((folder / "evaluation" / "verdict.json").read_text())
+    assert any("FT1-0.h5md" in one for one in verdict["missing"])
     runs = json.loads((folder / "evaluation" / "events.json").read_text())["runs"]
     assert len(runs) == 9
     models = json.loads((folder / "evaluation" / "qresidual.json").read_text())["models"]

@@ -5,7 +5,8 @@ study   cobalt-mini on 50 GFN1 labels of the study box (half of the common set),
 
 For each: force RMSE and centred energy RMSE on test structures, forgetting (force RMSE against the base's own forces on structures
 of another system, none of them replayed), numbers trained, seconds of processor time. The first seed tries every learning rate, the
-others take its best. Goes on where it was stopped: each fit is written when it is done.
+others take what was best on its test, so errors of the best rate are a little small.
+Goes on where it was stopped: each fit is written when it is done.
 """
 
 import sys

@@ -3,7 +3,7 @@
 study   cobalt-mini on 50 GFN1 labels of the study box
 3bpa    nequix-mp-1 on 50 structures of 3BPA (FOLDER holds its files)
 
-One seed: the seeds of these fits differ by less than a per cent (``methods.py``). With the force error before the fit, error and
+One seed: those of full fine-tunes differ by less than a per cent (``methods.py``). With the force error before the fit, error and
 forgetting after it, and seconds of processor time. Goes on where it was stopped.
 """
 
