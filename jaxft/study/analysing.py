@@ -45,7 +45,7 @@ def analyse(settings: StudySettings, layout: Layout, base: Potential, progress: 
                 for record in records:
                     layout.evaluation(record).unlink(missing_ok=True)
         task.update(len(PARTS))
-    left_out = [f"dynamics {name}: {why}" for name, why in sorted(view.unreadable.items())]
+    left_out = view.left_out()
     missing += left_out
     missing += write_verdict_of(layout, left_out)
     return tuple(missing)

@@ -92,7 +92,7 @@ def check_events(view: RunView, desk: LabelDesk, at_most: int, progress: Progres
     )
     made = EventChecks(n_events, at_most, settings.md.timestep_fs, checks)
     write_event_checks(view.layout.evaluation("event_checks"), made)
-    write_verdict_of(view.layout)
+    write_verdict_of(view.layout, view.left_out())
     return made
 
 

@@ -138,6 +138,13 @@ class RunView:
                 self.unreadable[str(path.relative_to(self.layout.root))] = str(error)
         return found
 
+    def left_out(self) -> tuple[str, ...]:
+        """Own dynamics of any model that can't be read, in words."""
+        for name in self.tested:
+            for kind in ("test", "production"):
+                self.tests(name, kind)
+        return tuple(f"dynamics {name}: {why}" for name, why in sorted(self.unreadable.items()))
+
     def common_set(self) -> list[LabelledStructure]:
         """Labelled frames of the reference's own dynamics, of the system of this study.
 

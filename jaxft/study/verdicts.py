@@ -17,7 +17,7 @@ from jaxft.errors import InputError
 from jaxft.study.layout import Layout
 
 
-def write_verdict_of(layout: Layout, left_out: Sequence[str] = ()) -> tuple[str, ...]:
+def write_verdict_of(layout: Layout, left_out: Sequence[str]) -> tuple[str, ...]:
     """From the records that are there; returns which of them could not be read, in words, and does without.
 
     left_out: what the records were made without, in words; the verdict says so.
