@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # A single BLAS thread per process: XLA has its own pool, and label workers are one thread each.
 export OMP_NUM_THREADS ?= 1
-# Test processes side by side; each needs about 4 GB. One file stays in one process, whose fixtures are compiled once.
+# Test processes side by side; each needs one or two GB. One file stays in one process, whose fixtures are compiled once.
 TEST_PROCESSES ?= 2
 
 .PHONY: quickstart test test-slow lint clean

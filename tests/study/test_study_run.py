@@ -149,6 +149,14 @@ def test_an_element_that_the_base_lacks_is_named(study, environment, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def analysed(folder, environment):
+    """Analyse a run again; what is said."""
+    command = [sys.executable, "-m", "jaxft", "analyze", str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_the_analysis_is_part_of_it_and_can_be_made_again(undisturbed, environment):
     folder, _ = undisturbed
     records = {
@@ -177,14 +185,7 @@ def test_the_analysis_is_part_of_it_and_can_be_made_again(undisturbed, environme
     before = results(folder)
     for path in records.values():
         path.unlink()
-    done = subprocess.run(
-        [sys.executable, "-m", "jaxft", "analyze", str(folder)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    analysed(folder, environment)
     assert results(folder) == before
 
 
@@ -192,15 +193,8 @@ def test_a_damaged_trajectory_is_named_and_the_others_are_analysed(undisturbed, 
     folder = shutil.copytree(undisturbed[0], tmp_path / "run")
     damaged = folder / "evaluation" / "trajectories" / "FT1-0.h5md"
     damaged.write_bytes(damaged.read_bytes()[:1000])
-    done = subprocess.run(
-        [sys.executable, "-m", "jaxft", "analyze", str(folder)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "not analysed: dynamics evaluation/trajectories/FT1-0.h5md" in done.stdout
+    said = analysed(folder, environment)
+    assert "not analysed: dynamics evaluation/trajectories/FT1-0.h5md" in said
     verdict = json.loads((folder / "evaluation" / "verdict.json").read_text())
     assert any("FT1-0.h5md" in one for one in verdict["missing"])
     runs = json.loads((folder / "evaluation" / "events.json").read_text())["runs"]
