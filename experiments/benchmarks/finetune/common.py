@@ -10,12 +10,25 @@ from pathlib import Path
 import jax
 import numpy as np
 
+import jaxft
 from jaxft.finetune.metrics import evaluate_set
+from jaxft.md.relax import relax
 from jaxft.structures.dataset import read_dataset, split_isolated_atoms
+from jaxft.structures.generate import random_crystals
 from jaxft.structures.label_keys import detect_keys
+from jaxft.structures.pack import pack
+from jaxft.study.progress import Silent
+from jaxft.study.replay import ReplaySettings, label_by, replay_structures
 
 RESULTS = Path(__file__).parents[1] / "results"
 COMMON_SET = Path(__file__).parents[2] / "cobalt_chloride" / "common_set.extxyz"
+
+BASES = {"study": "cobalt-mini", "3bpa": "nequix-mp-1"}
+
+
+def task(study, folder=None):
+    """``study`` or ``3bpa``: the base, what it is trained on, and what it is tested on."""
+    return jaxft.load(BASES[study]), *(study_box() if study == "study" else three_bpa(folder))
 
 
 def three_bpa(folder):
@@ -37,6 +50,28 @@ def study_box():
     frames = read_dataset(COMMON_SET)
     train, test = ([item for item in frames if item.info["run"] == run] for run in (0, 1))
     return train, {"study box": test}
+
+
+def another_system(study, base, seed):
+    """Structures of what the labels do not show, labelled by the base itself: to be replayed, or to judge forgetting by."""
+    if study == "3bpa":
+        return label_by(base, random_crystals(base.elements, 100, seed=seed), "float32")
+    # lithium chloride in water: what the base was made for, without the cobalt that it is wrong about
+    return own_dynamics(base, relax(base, pack({"LiCl": 4, "H2O": 16}, 1.1, seed)), seed)
+
+
+def own_dynamics(base, start, seed):
+    """Fifty structures of the base's own dynamics at 700 K."""
+    return replay_structures(ReplaySettings("dynamics", 50, 700.0), base, [start], seed, "float32", Silent())
+
+
+def measures(base, potential, tests, unseen):
+    """Errors on the test sets, and forgetting on structures of another system."""
+    found = {"forgetting": forgetting(base, potential, unseen)}
+    for name, data in tests.items():
+        found[f"forces, {name}"] = forces_rmse(potential, data)
+        found[f"energy, {name}"] = energy_rmse(potential, data)
+    return found
 
 
 def forces_rmse(potential, data):

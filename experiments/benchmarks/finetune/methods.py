@@ -14,15 +14,9 @@ import time
 
 import common
 
-import jaxft
 from jaxft.finetune.fit import Extras, fit
 from jaxft.finetune.settings import FinetuneSettings
 from jaxft.finetune.trainable import count_trained, label_parameters, trainable_of, tree_to_train
-from jaxft.md.relax import relax
-from jaxft.structures.generate import random_crystals
-from jaxft.structures.pack import pack
-from jaxft.study.progress import Silent
-from jaxft.study.replay import ReplaySettings, label_by, replay_structures
 
 METHODS = {
     "full": {"method": "full"},
@@ -32,18 +26,17 @@ METHODS = {
     "full + replay of another system": {"method": "full"},
     "full + replay of the same system": {"method": "full"},
 }
-STUDIES = {
-    "study": {"base": "cobalt-mini", "updates": 300, "seeds": 5, "rates": (3e-3, 1e-2)},
-    "3bpa": {"base": "nequix-mp-1", "updates": 200, "seeds": 2, "rates": (1e-3,)},
+PLANS = {
+    "study": {"updates": 300, "seeds": 5, "rates": (3e-3, 1e-2)},
+    "3bpa": {"updates": 200, "seeds": 2, "rates": (1e-3, 3e-3)},
 }
 
 
 def main(study, folder=None):
     """Every method with every seed, at the learning rate that served the first seed best."""
-    plan = STUDIES[study]
-    base = jaxft.load(plan["base"])
-    train, tests = common.study_box() if study == "study" else common.three_bpa(folder)
-    replayed, unseen = own_structures(study, base, train)
+    plan = PLANS[study]
+    base, train, tests = common.task(study, folder)
+    replayed, unseen = replays(study, base, train), common.another_system(study, base, 0)
     journal = common.Journal(f"finetune_methods-{study}")
     for seed in range(plan["seeds"]):
         for name, choice in METHODS.items():
@@ -63,7 +56,7 @@ def main(study, folder=None):
                         "rate": rate,
                         "seed": seed,
                         "processor seconds": seconds,
-                        **measures(base, result, tests, unseen),
+                        **common.measures(base, result.potential, tests, unseen),
                         "trained": trained(base, settings),
                     }
                 )
@@ -76,28 +69,12 @@ def best_rate(rows, method, test):
     return min(tried, key=lambda r: r[f"forces, {test}"])["rate"]
 
 
-def own_structures(study, base, train):
-    """Structures with the base's own labels: what each kind of replay takes, and others to judge forgetting by."""
-    if study == "3bpa":
-        own = label_by(base, random_crystals(base.elements, 200, seed=0), "float32")
-        return {"full + replay of another system": own[::2]}, own[1::2]
-    at = ReplaySettings("dynamics", 50, 700.0)
-    # lithium chloride in water: what the base was made for, without the cobalt that it is wrong about
-    others = [relax(base, pack({"LiCl": 4, "H2O": 16}, 1.1, seed)) for seed in (0, 1)]
-    same, other, unseen = (
-        replay_structures(at, base, [atoms], seed, "float32", Silent())
-        for atoms, seed in ((train[0].atoms, 1), (others[0], 2), (others[1], 3))
-    )
-    return {"full + replay of the same system": same, "full + replay of another system": other}, unseen
-
-
-def measures(base, result, tests, unseen):
-    """Errors on the test sets, and forgetting."""
-    found = {"forgetting": common.forgetting(base, result.potential, unseen)}
-    for name, data in tests.items():
-        found[f"forces, {name}"] = common.forces_rmse(result.potential, data)
-        found[f"energy, {name}"] = common.energy_rmse(result.potential, data)
-    return found
+def replays(study, base, train):
+    """What each kind of replay takes."""
+    kinds = {"full + replay of another system": common.another_system(study, base, 1)}
+    if study == "study":
+        kinds["full + replay of the same system"] = common.own_dynamics(base, train[0].atoms, 2)
+    return kinds
 
 
 def trained(base, settings):
@@ -126,7 +103,7 @@ def summarise(study, plan, base, tests, rows):
     before = {f"forces, {name}": common.forces_rmse(base, data) for name, data in tests.items()}
     common.write(
         f"finetune_methods-{study}",
-        {"base": plan["base"], "updates": plan["updates"], "before": before, "table": table},
+        {"base": common.BASES[study], "updates": plan["updates"], "before": before, "table": table},
     )
     for name, row in table.items():
         print(name, row)

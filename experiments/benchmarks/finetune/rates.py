@@ -11,20 +11,17 @@ import sys
 import time
 
 import common
-from methods import STUDIES, measures, own_structures
 
-import jaxft
 from jaxft.finetune.fit import fit
 from jaxft.finetune.settings import FinetuneSettings
 
-RATES, BATCHES = (1e-4, 1e-3, 3e-4, 3e-3), (1, 5)
+RATES, BATCHES = (1e-3, 3e-3, 1e-4, 1e-2, 3e-4), (1, 5)
 
 
 def main(study, folder=None):
     """Every rate with every batch size; small batches first, since they cost least."""
-    base = jaxft.load(STUDIES[study]["base"])
-    train, tests = common.study_box() if study == "study" else common.three_bpa(folder)
-    _, unseen = own_structures(study, base, train)
+    base, train, tests = common.task(study, folder)
+    unseen = common.another_system(study, base, 0)
     journal = common.Journal(f"finetune_rates-{study}")
     for batch in BATCHES:
         for rate in RATES:
@@ -34,13 +31,12 @@ def main(study, folder=None):
             began = time.process_time()
             result = fit(base, train, settings)
             seconds = time.process_time() - began
-            journal.add(
-                {"rate": rate, "batch": batch, "processor seconds": seconds, **measures(base, result, tests, unseen)}
-            )
+            found = common.measures(base, result.potential, tests, unseen)
+            journal.add({"rate": rate, "batch": batch, "processor seconds": seconds, **found})
     common.write(
         f"finetune_rates-{study}",
         {
-            "base": STUDIES[study]["base"],
+            "base": common.BASES[study],
             "updates": FinetuneSettings().updates,
             "before": {f"forces, {name}": common.forces_rmse(base, data) for name, data in tests.items()},
             "rows": journal.rows,
