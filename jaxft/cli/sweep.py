@@ -16,7 +16,8 @@ from jaxft.errors import InputError
 if TYPE_CHECKING:
     from jaxft.cli.config import SweepConfiguration
     from jaxft.study.finetuning import FinetuningSettings
-    from jaxft.study.sweeping import SweepOutcome, SweepSettings
+    from jaxft.study.sweep_report import SweepOutcome
+    from jaxft.study.sweep_settings import SweepSettings
 
 SHOWN = 10
 VALIDATION_SHARE = 0.2
@@ -78,7 +79,7 @@ def help_with(task: tuple[str, str]) -> int:
 
 def sweep_settings(configuration: "SweepConfiguration") -> "SweepSettings":
     """The frozen settings of the sweep itself."""
-    from jaxft.study.sweeping import Dimension, SweepSettings
+    from jaxft.study.sweep_settings import Dimension, SweepSettings
 
     s = configuration.sweep
     return SweepSettings(
@@ -129,15 +130,15 @@ def _assign(data: dict[str, Any], name: str, value: Any) -> None:
 
 def _table(outcome: "SweepOutcome") -> Table:
     """The best trials, with their settings."""
+    from jaxft.study.sweep_report import objective_of, ranked
+
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     names = list(outcome.best.params)
     for heading in ("trial", "", "objective", *(name.split(".", 1)[-1] for name in names)):
         table.add_column(heading, justify="right", no_wrap=True)
-    ranked = sorted(
-        outcome.trials, key=lambda t: (t.value is None or t.state.name != "COMPLETE", t.value or 0.0, t.number)
-    )
-    for trial in ranked[:SHOWN]:
-        value = f"{trial.value:.4g}" if trial.value is not None else "–"
+    for trial in ranked(outcome.trials)[:SHOWN]:
+        reached = objective_of(trial)
+        value = "–" if reached is None else f"{reached:.4g}"
         settings = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in (trial.params.get(name) for name in names)]
         table.add_row(str(trial.number), trial.state.name.lower(), value, *settings)
     return table

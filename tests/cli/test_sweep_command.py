@@ -19,7 +19,7 @@ from test_finetune_command import jaxft_command, waters
 
 from jaxft.cli.sweep import sweep
 from jaxft.errors import InputError
-from jaxft.study import sweeping
+from jaxft.study import sweep_trials
 
 SWEEP = """
 data: {path: waters.extxyz}
@@ -64,7 +64,7 @@ def test_a_sweep_that_is_killed_goes_on_and_its_winner_can_be_used(folder):
     found = rows(folder)
     assert len(found) == 4
     assert {row["state"] for row in found} == {"complete"}
-    values = [float(row["value"]) for row in found]
+    values = [float(row["objective"]) for row in found]
     assert values == sorted(values)
     best = yaml.safe_load((folder / "out" / "best.yaml").read_text())
     assert best["finetune"]["learning_rate"] == float(found[0]["finetune.learning_rate"])
@@ -115,7 +115,22 @@ def test_a_population_trains_as_one_program(folder):
     assert done.returncode == 0, done.stderr
     found = rows(folder)
     assert len(found) == 6
-    assert len({row["value"] for row in found}) == 6
+    assert len({row["objective"] for row in found}) == 6
+
+
+def test_trials_that_lag_behind_are_pruned_and_have_no_objective(folder):
+    # one choice learns and the other hardly moves, so what is drawn after the four that must end is known to lag
+    text = SWEEP.replace("trials: 4", "trials: 8\n  prune: true").replace(
+        "{low: 1.0e-5, high: 1.0e-2, log: true}", "{choices: [1.0e-3, 1.0e-9]}"
+    )
+    done = jaxft_command("sweep", written(folder, text), "-o", folder / "out")
+    assert done.returncode == 0, done.stderr
+    found = rows(folder)
+    states = [row["state"] for row in found]
+    assert len(found) == 8
+    assert states == sorted(states)
+    assert "pruned" in states
+    assert {row["objective"] for row in found if row["state"] == "pruned"} == {""}
 
 
 @pytest.mark.parametrize(
@@ -150,10 +165,10 @@ def test_bad_sweeps_are_named_before_anything_is_trained(folder, change, words):
 
 
 def test_a_trial_that_nobody_signed_is_given_back_and_tried_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(sweeping, "SIGNED_AFTER_S", 0.0)
+    monkeypatch.setattr(sweep_trials, "SIGNED_AFTER_S", 0.0)
     storage = JournalStorage(JournalFileBackend(str(tmp_path / "journal.log")))
     study = optuna.create_study(storage=storage, study_name="sweep")
     orphan = study.ask({"x": optuna.distributions.FloatDistribution(0.0, 1.0)})
-    sweeping._bury(study)
-    assert sweeping._count(study, running=True) == 0
+    sweep_trials.bury(study)
+    assert sweep_trials.count(study, running=True) == 0
     assert study.ask({"x": optuna.distributions.FloatDistribution(0.0, 1.0)}).params == orphan.params

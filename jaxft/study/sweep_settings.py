@@ -1,0 +1,106 @@
+"""What a sweep is asked to do: which settings vary and how far, how many trials, and what is made small."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from jaxft.errors import InputError, nearest
+from jaxft.finetune.fit import TRACED
+from jaxft.study.finetuning import FinetuningSettings
+
+OBJECTIVES = ("forces", "energy", "loss")
+SCALE_OF_LOSS = ("finetune.weights", "finetune.loss", "finetune.huber_delta")
+"""Settings that change what a loss means, so that losses under different ones can't be compared."""
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """What one setting may be: a range (low, high, on a log scale or not; whole numbers where both ends are) or choices."""
+
+    name: str
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    choices: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        ranged = self.low is not None and self.high is not None
+        if ranged == bool(self.choices):
+            raise InputError(f"sweep.settings.{self.name}: expected low and high, or choices")
+        if ranged and not (self.low < self.high and (self.low > 0 or not self.log)):  # type: ignore[operator]
+            raise InputError(
+                f"sweep.settings.{self.name}: low is {self.low} and high {self.high}; expected low < high, and low > 0 where "
+                "log is set"
+            )
+
+    def distribution(self) -> BaseDistribution:
+        """As Optuna wants it."""
+        if self.choices:
+            return CategoricalDistribution(self.choices)
+        assert self.low is not None
+        assert self.high is not None
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return IntDistribution(self.low, self.high, log=self.log)
+        return FloatDistribution(self.low, self.high, log=self.log)
+
+
+@dataclass(frozen=True)
+class SweepSettings:
+    """One sweep.
+
+    dimensions  what varies
+    trials      how many settings are tried in all, by all processes together
+    objective   what is made small on the validation structures: RMSE of ``forces`` (meV/Å), of ``energy`` after its mean error
+                was taken off (meV/atom), or the validation ``loss``
+    prune       end trials whose validation loss lags behind (median of the others at the same update)
+    vectorized  train ``population`` settings at once in one program
+    seed        of the sampler
+    configuration  as it is recorded
+    """
+
+    dimensions: tuple[Dimension, ...]
+    trials: int
+    objective: str
+    prune: bool
+    vectorized: bool
+    population: int
+    seed: int
+    configuration: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if not self.dimensions:
+            raise InputError("sweep.settings is empty; expected at least one setting, such as finetune.learning_rate")
+        if self.objective not in OBJECTIVES:
+            near = nearest(self.objective, OBJECTIVES)
+            raise InputError(f"sweep.objective is {self.objective!r}, expected one of {', '.join(OBJECTIVES)}{near}")
+        for dimension in self.dimensions:
+            if dimension.name.startswith(("replay.", "sweep.", "committee.")):
+                raise InputError(f"sweep.settings has {dimension.name}, which is the same for all trials; leave it out")
+        if self.trials < 1 or self.population < 1:
+            raise InputError(
+                f"sweep.trials and sweep.population are {self.trials} and {self.population}, expected at least 1"
+            )
+        scale = [d.name for d in self.dimensions if d.name.startswith(SCALE_OF_LOSS)]
+        for name, uses in (("objective: loss", self.objective == "loss"), ("prune: true", self.prune)):
+            if uses and scale:
+                raise InputError(
+                    f"sweep.{name} compares validation losses, but {scale[0]} changes what they mean; leave one out"
+                )
+        if self.vectorized:
+            if self.prune:
+                raise InputError(
+                    "sweep.prune ends single trials, but with vectorized: true they train together; leave one out"
+                )
+            traced = (*(f"finetune.{name}" for name in (*TRACED, "replay_weight")), "seed")
+            for dimension in self.dimensions:
+                if not dimension.name.startswith(traced):
+                    raise InputError(
+                        f"sweep.vectorized: {dimension.name} is compiled in, so it can't vary in one program; only "
+                        f"{', '.join(traced)} can"
+                    )
+
+
+Make = Callable[[Mapping[str, Any]], FinetuningSettings]
+"""From settings by dotted name to a whole fine-tune; InputError for names that there are not."""
