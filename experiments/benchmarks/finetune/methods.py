@@ -4,8 +4,9 @@ study   cobalt-mini on 50 GFN1 labels of the study box (half of the common set),
 3bpa    nequix-mp-1 on 50 structures of 3BPA, 2 seeds, 20 epochs
 
 For each: force RMSE and centred energy RMSE on test structures, forgetting (force RMSE against the base's own forces on structures
-of another system, none of them replayed), numbers trained, seconds of processor time. The first seed tries every learning rate, the
-others take what was best on its test, so errors of the best rate are a little small.
+of another system, none of them replayed; for ``study`` also against the reference there), numbers trained, seconds of processor
+time. The first seed tries every learning rate, the others take what was best on its test, so errors of the best rate are a
+little small.
 Goes on where it was stopped: each fit is written when it is done.
 """
 
@@ -35,8 +36,8 @@ PLANS = {
 def main(study, folder=None):
     """Every method with every seed, at the learning rate that served the first seed best."""
     plan = PLANS[study]
-    base, train, tests = common.task(study, folder)
-    replayed, unseen = replays(study, base, train), common.another_system(study, base, 0)
+    base, train, tests, unseen = common.task(study, folder)
+    replayed = replays(study, base, train)
     journal = common.Journal(f"finetune_methods-{study}")
     for seed in range(plan["seeds"]):
         for name, choice in METHODS.items():

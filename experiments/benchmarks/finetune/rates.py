@@ -20,8 +20,7 @@ RATES, BATCHES = (1e-3, 3e-3, 1e-4, 1e-2, 3e-4), (1, 5)
 
 def main(study, folder=None):
     """Every rate with every batch size; small batches first, since they cost least."""
-    base, train, tests = common.task(study, folder)
-    unseen = common.another_system(study, base, 0)
+    base, train, tests, unseen = common.task(study, folder)
     journal = common.Journal(f"finetune_rates-{study}")
     for batch in BATCHES:
         for rate in RATES:
