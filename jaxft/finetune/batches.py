@@ -13,6 +13,9 @@ from jaxft.finetune.training_set import BatchShape, TrainingSet
 from jaxft.potential.evaluate import ATOM_GRANULARITY, EDGE_GRANULARITY
 from jaxft.structures.batch import capacity
 
+BUCKETS = 3
+"""Shapes that batches of mixed sizes are padded to, at most: each is compiled once."""
+
 
 def batch_plan(n_structures: int, batch_size: int, updates: int, seed: int) -> Int[np.ndarray, "updates batch"]:
     """Structure numbers of each update's batch; the batch is never larger than the set.
@@ -39,7 +42,7 @@ def batch_plan(n_structures: int, batch_size: int, updates: int, seed: int) -> I
 class BatchPlan(NamedTuple):
     """Every update's batch, and the shape that it is padded to.
 
-    structures  (members, updates, batch) structure numbers
+    structures  (members, updates, batch) structure numbers, in the order in which they are trained on
     bucket      (updates,) which of ``shapes`` holds the update's batch of every member
     shapes      largest first
     """
@@ -52,24 +55,28 @@ class BatchPlan(NamedTuple):
 def bucketed(data: TrainingSet, structures: Int[np.ndarray, "members updates batch"], chunk: int) -> BatchPlan:
     """Shapes for all batches: one, or up to three where sets of mixed sizes would be padded too much by one.
 
-    Within each chunk of updates, which is one call of a compiled program for each shape in it, batches of one shape are done after
-    each other; a batch never leaves its chunk.
+    Within each chunk of updates, which is one call of a compiled program for each shape in it, batches of one bucket are done after
+    each other, the buckets in a random order of their own in each chunk; a batch never leaves its chunk. The order of a member is
+    a function of its own batches, so it trains beside others as it would alone: only padding follows from all of them.
     """
-    atoms, edges = (need.max(axis=0) for need in _needs(data, structures))
-    bucket = _buckets(edges)
+    atoms, edges = _needs(data, structures)
+    own = np.stack([_buckets(of_member) for of_member in edges])
+    chunk_of = np.arange(structures.shape[1]) // chunk
+    turn = np.stack([np.random.default_rng(number).permutation(BUCKETS) for number in range(chunk_of[-1] + 1)])
+    order = np.stack([np.lexsort((turn[chunk_of, of_member], chunk_of)) for of_member in own])
+    own, atoms, edges = (np.take_along_axis(values, order, axis=1) for values in (own, atoms, edges))
+    bucket = own.min(axis=0)
     used = sorted(set(bucket.tolist()))
     bucket = np.searchsorted(used, bucket)
     shapes = tuple(
         BatchShape(
             structures.shape[-1],
-            capacity(int(atoms[bucket == k].max()), ATOM_GRANULARITY),
-            capacity(int(edges[bucket == k].max()), EDGE_GRANULARITY),
+            capacity(int(atoms[:, bucket == k].max()), ATOM_GRANULARITY),
+            capacity(int(edges[:, bucket == k].max()), EDGE_GRANULARITY),
         )
         for k in range(len(used))
     )
-    chunk_of = np.arange(len(bucket)) // chunk
-    order = np.lexsort((np.arange(len(bucket)), bucket, chunk_of))
-    return BatchPlan(structures[:, order], bucket[order], shapes)
+    return BatchPlan(np.take_along_axis(structures, order[..., None], axis=1), bucket, shapes)
 
 
 def in_order(data: TrainingSet, batch_size: int) -> tuple[Int[np.ndarray, "batches batch"], BatchShape]:
@@ -93,6 +100,7 @@ def _needs(
 def _buckets(edges: Int[np.ndarray, "updates"]) -> Int[np.ndarray, "updates"]:
     """Bucket k holds batches of up to max/1.5ᵏ edges, k = 0, 1, 2; all in bucket 0 where that saves less than a fifth."""
     largest = max(int(edges.max()), 1)
-    bucket = np.clip(np.floor(np.log(largest / np.maximum(edges, 1)) / np.log(1.5) + 1e-9), 0, 2).astype(np.int64)
+    bucket = np.floor(np.log(largest / np.maximum(edges, 1)) / np.log(1.5) + 1e-9)
+    bucket = np.clip(bucket, 0, BUCKETS - 1).astype(np.int64)
     padded = (largest / 1.5**bucket).mean()
     return bucket if padded < 0.8 * largest else np.zeros_like(bucket)

@@ -139,7 +139,8 @@ def fit_members(
         on_progress=on_progress,
     )
     return [
-        result_of(trained, k, start, base, offset, len(data), identity, chunk) for k, identity in enumerate(identities)
+        result_of(trained, k, start, base, offset, len(data), identity, chunk, common.patience)
+        for k, identity in enumerate(identities)
     ]
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from jaxft.finetune.lora import merge_lora
 from jaxft.finetune.offset import CompositionOffset
 from jaxft.finetune.step import UpdateRecord
-from jaxft.finetune.training import Trained, best_check
+from jaxft.finetune.training import Trained, best_check, checks_until_end
 from jaxft.potential.potential import Potential
 
 
@@ -59,12 +59,19 @@ def result_of(
     n_labels: int,
     identity: dict[str, Any],
     chunk: int,
+    patience: int | None,
 ) -> FitResult:
-    """The potential and the history of one member. identity: what decides the outcome; chunk: updates between checks."""
+    """The potential and the history of one member, until its patience ended.
+
+    identity: what decides the outcome; chunk: updates between checks.
+    """
     progress = trained.progress
     state = jax.tree.map(lambda leaf: leaf[member], progress.states)
     updates = int(state.update)
     checks = progress.checks[:, member]
+    if patience is not None:
+        checks = checks[: checks_until_end(progress.checks, member, patience)]
+        updates = min(updates, len(checks) * chunk)
     kept, best_update = state.ema.average, updates
     if progress.best is not None and len(checks):
         kept = jax.tree.map(lambda leaf: leaf[member], progress.best)

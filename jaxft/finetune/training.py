@@ -95,7 +95,7 @@ def train(
         before = len(progress.history)
         progress = _one_chunk(training, recipe, _lowered(hypers, progress, settings), plan, chunk, progress)
         if check_batches is not None:
-            progress = _checked(training.network, recipe, hypers, check_batches, progress)
+            progress = _checked(training.network, recipe, hypers, check_batches, progress, settings.patience)
         if checkpoint is not None:
             save_progress(checkpoint, progress, identity)
         if on_progress is not None:
@@ -114,6 +114,11 @@ def best_check(checks: Float[np.ndarray, "checks members"], member: int) -> int:
 def checks_since_best(checks: Float[np.ndarray, "checks members"]) -> Int[np.ndarray, "members"]:
     """How many checks of each member have passed without improvement."""
     return np.array([len(checks) - 1 - best_check(checks, k) for k in range(checks.shape[1])])
+
+
+def checks_until_end(checks: Float[np.ndarray, "checks members"], member: int, patience: int) -> int:
+    """How many checks a member has seen until its patience ended; all of them where it has not ended."""
+    return min(len(checks), best_check(checks, member) + 1 + patience)
 
 
 def rate_after(losses: Float[np.ndarray, "checks"], patience: int) -> float:
@@ -160,10 +165,17 @@ def _one_chunk(
     return progress._replace(states=states, history=np.concatenate([progress.history, np.concatenate(rows)[:done]]))
 
 
-def _checked(network: nn.Module, recipe: Recipe, hypers: Hyperparameters, batches: Any, progress: Progress) -> Progress:
-    """Progress after a check of the averaged parameters."""
+def _checked(
+    network: nn.Module, recipe: Recipe, hypers: Hyperparameters, batches: Any, progress: Progress, patience: int | None
+) -> Progress:
+    """Progress after a check of the averaged parameters.
+
+    A member whose patience has ended trains on while others do; its loss counts no more (NaN), so that it stays what it is alone.
+    """
     average = progress.states.ema.average
-    losses = np.asarray(compiled_losses(network, recipe, hypers, average, *batches), np.float64)
+    losses = np.array(compiled_losses(network, recipe, hypers, average, *batches), np.float64)
+    if patience is not None and len(progress.checks):
+        losses[checks_since_best(progress.checks) >= patience] = np.nan
     checks = np.concatenate([progress.checks, losses[None]])
     better = np.array([best_check(checks, k) == len(checks) - 1 for k in range(len(losses))])
 

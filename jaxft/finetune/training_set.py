@@ -6,6 +6,7 @@ have one shape.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -83,6 +84,10 @@ def build_training_set(
         replay=jnp.arange(len(data)) >= n_labels,
     )
     n_edges = np.bincount(graph.structure[graph.receivers], minlength=len(data)).astype(np.int32)
+    if not n_edges.any():
+        # a lookup needs something to look at, even where padding is all that it will take from there
+        nowhere = jnp.full(1, len(graph.positions), graph.senders.dtype)
+        graph = replace(graph, senders=nowhere, receivers=nowhere, shifts=jnp.zeros((1, 3), graph.shifts.dtype))
     return TrainingSet(jax.tree.map(jnp.asarray, graph), targets, jnp.asarray(n_edges))
 
 

@@ -68,7 +68,29 @@ def test_mixed_sizes_get_a_few_shapes_and_no_batch_leaves_its_chunk():
         for k in range(2):
             before, after = (sorted(rows[k, start : start + 25].tolist()) for rows in (members, plan.structures))
             assert before == after
-        assert (np.diff(plan.bucket[start : start + 25]) >= 0).all()
+
+
+def test_a_member_has_the_same_order_alone_and_beside_others():
+    rng = np.random.default_rng(1)
+    edges = np.where(np.arange(40) % 4 == 0, 4000, rng.integers(300, 1500, 40))
+    data = sizes(edges // 50, edges)
+    members = np.stack([batch_plan(40, 2, 110, seed) for seed in (0, 1, 2)])
+    together = bucketed(data, members, chunk=25)
+    assert len(together.shapes) == 3
+    for k in range(3):
+        alone = bucketed(data, members[k : k + 1], chunk=25)
+        assert (together.structures[k] == alone.structures[0]).all()
+
+
+def test_batches_of_one_shape_follow_each_other_and_large_ones_are_not_always_first():
+    edges = np.repeat([4000, 500, 1800], 20)
+    plan = bucketed(sizes(edges // 50, edges), batch_plan(60, 1, 400, seed=0)[None], chunk=50)
+    first = set()
+    for start in range(0, 400, 50):
+        bucket = plan.bucket[start : start + 50]
+        assert (np.diff(bucket) != 0).sum() == len(set(bucket.tolist())) - 1
+        first.add(int(bucket[0]))
+    assert first == {0, 1, 2}
 
 
 def test_validation_structures_come_once_each_in_one_shape():

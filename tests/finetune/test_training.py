@@ -5,6 +5,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from ase import Atoms
 from numpy.testing import assert_allclose, assert_array_equal
 
 from jaxft.errors import InputError
@@ -177,6 +178,42 @@ def test_members_side_by_side_are_what_they_are_alone(student, labels, spoiled):
         )
         assert_allclose(result.validation, alone.validation, rtol=1e-3)
         assert result.potential.provenance["settings"] == alone.potential.provenance["settings"]
+
+
+def test_a_member_whose_patience_ends_first_stays_what_it_is_alone(student, labels, spoiled):
+    # a large rate spoils at once, a small one later
+    many = [replace(QUICK, updates=200, patience=2, learning_rate=rate) for rate in (2e-2, 1e-3)]
+    extras = Extras(validation=spoiled)
+    together = fit_members(student, labels, many, extras=extras)
+    alone = [fit(student, labels, one, extras=extras) for one in many]
+    assert len({len(one.validation) for one in alone}) == 2
+    for beside, result in zip(together, alone, strict=True):
+        assert beside.best_update == result.best_update
+        assert len(beside.validation) == len(result.validation)
+        assert len(beside.history["loss"]) == len(result.history["loss"])
+        assert beside.potential.provenance["updates_done"] == result.potential.provenance["updates_done"]
+        jax.tree.map(
+            lambda a, b: assert_allclose(a, b, rtol=2e-3, atol=2e-4), beside.potential.params, result.potential.params
+        )
+
+
+@pytest.mark.slow
+def test_members_side_by_side_on_mixed_sizes_are_what_they_are_alone(student, labels, label_with, teacher, boxes):
+    mixed = labels + label_with(teacher, [atoms.repeat((2, 2, 1)) for atoms in boxes])
+    many = [replace(QUICK, updates=30, batch_size=2, learning_rate=1e-3, seed=seed) for seed in (0, 1)]
+    for one, result in zip(many, fit_members(student, mixed, many), strict=True):
+        jax.tree.map(
+            lambda a, b: assert_allclose(a, b, rtol=2e-3, atol=2e-4),
+            result.potential.params,
+            fit(student, mixed, one).potential.params,
+        )
+
+
+def test_structures_without_any_neighbor_are_trained_on(student, label_with, teacher):
+    far = [Atoms("HO", positions=[[0, 0, 0], [20.0 + k, 0, 0]]) for k in range(3)]
+    result = fit(student, label_with(teacher, far, stress=False), replace(QUICK, updates=4))
+    assert result.failure is None
+    assert result.offset.to_json()
 
 
 def test_members_that_differ_in_what_is_compiled_are_refused(student, labels):
