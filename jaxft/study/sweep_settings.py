@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import Trial
 
 from jaxft.errors import InputError, nearest
 from jaxft.finetune.fit import TRACED
@@ -35,15 +35,15 @@ class Dimension:
                 "log is set"
             )
 
-    def distribution(self) -> BaseDistribution:
-        """As Optuna wants it."""
+    def suggest(self, trial: Trial) -> Any:
+        """The value of a trial, drawn by Optuna's sampler where none is set."""
         if self.choices:
-            return CategoricalDistribution(self.choices)
+            return trial.suggest_categorical(self.name, self.choices)
         assert self.low is not None
         assert self.high is not None
         if isinstance(self.low, int) and isinstance(self.high, int):
-            return IntDistribution(self.low, self.high, log=self.log)
-        return FloatDistribution(self.low, self.high, log=self.log)
+            return trial.suggest_int(self.name, self.low, self.high, log=self.log)
+        return trial.suggest_float(self.name, self.low, self.high, log=self.log)
 
 
 @dataclass(frozen=True)

@@ -34,16 +34,18 @@ def open_study(settings: SweepSettings, journal: Path) -> optuna.Study:
         load_if_exists=True,
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4) if settings.prune else optuna.pruners.NopPruner(),
     )
-    # processes that share a study must not draw the same settings
-    study.sampler = optuna.samplers.TPESampler(seed=settings.seed + len(study.trials), constant_liar=True)
     bury(study)
     return study
 
 
 def ask(study: optuna.Study, settings: SweepSettings) -> Trial:
-    """One more trial, signed by this process."""
-    trial = study.ask({d.name: d.distribution() for d in settings.dimensions})
+    """One more trial, signed by this process; its settings are those of a trial that was given back, or else drawn."""
+    trial = study.ask()
     trial.set_user_attr("process", [platform.node(), os.getpid()])
+    # the journal gives each number once: processes that begin together must not draw the same settings
+    study.sampler = optuna.samplers.TPESampler(seed=settings.seed + trial.number, constant_liar=True)
+    for dimension in settings.dimensions:
+        dimension.suggest(trial)
     return trial
 
 

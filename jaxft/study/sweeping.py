@@ -163,8 +163,3 @@ def _objective(objective: str, result: FitResult, labelled: Labelled, precision:
         return float(result.validation.min())
     metrics = evaluate_set(result.potential, labelled.sets["validation"], dtype=precision)
     return metrics.forces_mev.rmse if objective == "forces" else metrics.energy_centered_mev.rmse
-
-
-def _best_note(study: optuna.Study) -> str:
-    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return f"best {min(t.value for t in done):.4g}" if done else ""  # type: ignore[type-var]
