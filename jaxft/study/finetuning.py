@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from ase.data import chemical_symbols
 
-from jaxft.errors import InputError
+from jaxft.errors import InputError, nearest
 from jaxft.finetune.check_labels import check_labels
 from jaxft.finetune.check_units import Suspicion, suspect_units
 from jaxft.finetune.fingerprint import hash_labels, hash_potential
@@ -42,6 +42,8 @@ from jaxft.study.replay import ReplaySettings, replay_structures
 
 FORMAT = "jaxft-finetune-evaluation"
 VERSION = 1
+
+PRECISIONS = ("float32", "float64")
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,9 @@ class FinetuningSettings:
     configuration: Mapping[str, Any]
 
     def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            near = nearest(self.precision, PRECISIONS)
+            raise InputError(f"precision is {self.precision!r}, expected {' or '.join(PRECISIONS)}{near}")
         if self.members < 1:
             raise InputError(f"committee.members is {self.members}, expected at least 1")
         if self.bootstrap and self.members == 1:
@@ -111,12 +116,7 @@ def run_finetuning(settings: FinetuningSettings, root: Path, progress: Progress)
     """Fine-tune, or go on, in ``root``. Raises InputError for what can be known beforehand, before anything is written."""
     base = load(settings.base, head=settings.head)
     labelled = read_labels(settings)
-    with progress.task("base on the labels", len(labelled.sets["train"]), "structures"):
-        said = predict_set(base, [d.atoms for d in labelled.sets["train"]], dtype=settings.precision)
-    suspicions = suspect_units(said, labelled.sets["train"])
-    bad = [s for s in suspicions if s.label != "stress"]
-    if bad and not settings.trust_units:
-        raise InputError(f"{settings.data.path}: {bad[0]} (--trust-units)")
+    suspicions = check_units(settings, base, labelled.sets["train"], progress, "--trust-units")
     members, extras = _members(settings), _extras(labelled)
     check_fit(base, labelled.sets["train"], members, base=base, extras=extras)
     if "test" in labelled.sets:
@@ -153,6 +153,19 @@ def read_labels(settings: FinetuningSettings) -> Labelled:
         sets["test"], _ = split_isolated_atoms(read_dataset(data.test, data.keys or detect_keys(data.test)))
     weights = None if data.weight_key is None else [_weight(item, data.weight_key, data.path) for item in sets["train"]]
     return Labelled(sets, isolated, weights)
+
+
+def check_units(
+    settings: FinetuningSettings, base: Potential, train: Sequence[LabelledStructure], progress: Progress, trust: str
+) -> list[Suspicion]:
+    """What looks wrong in the labels. Raises InputError for energies and forces, unless they are trusted; trust: how to say so."""
+    # raised before the step counts as done: only what is done is written to the log, and what is refused leaves nothing
+    with progress.task("base on the labels", len(train), "structures"):
+        suspicions = suspect_units(predict_set(base, [d.atoms for d in train], dtype=settings.precision), train)
+        bad = [s for s in suspicions if s.label != "stress"]
+        if bad and not settings.trust_units:
+            raise InputError(f"{settings.data.path}: {bad[0]} ({trust})")
+    return suspicions
 
 
 def _weight(item: LabelledStructure, key: str, path: Path) -> float:
