@@ -20,6 +20,7 @@ ALL_TRAIN = 50
 SHARE = 0.1
 
 WAYS = ("trajectory", "key", "random")
+DRAWN_BY_SEED = ("key", "random")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What a sweep is asked to do: which settings vary and how far, how many trials, and what is made small."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,9 @@ from jaxft.study.finetuning import FinetuningSettings
 OBJECTIVES = ("forces", "energy", "loss")
 SCALE_OF_LOSS = ("finetune.weights", "finetune.loss", "finetune.huber_delta")
 """Settings that change what a loss means, so that losses under different ones can't be compared."""
+
+SAME_FOR_ALL = ("data", "validation", "replay", "committee", "precision", "trust_units", "sweep", "jobs")
+"""Sections and settings that decide what trials are compared on, or are decided before any trial begins."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,10 @@ class Dimension:
                 f"sweep.settings.{self.name}: low is {self.low} and high {self.high}; expected low < high, and low > 0 where "
                 "log is set"
             )
+
+    def extremes(self) -> tuple[Any, ...]:
+        """Every choice, or both ends of the range."""
+        return self.choices or (self.low, self.high)
 
     def suggest(self, trial: Trial) -> Any:
         """The value of a trial, drawn by Optuna's sampler where none is set."""
@@ -69,6 +76,11 @@ class SweepSettings:
     seed: int
     configuration: Mapping[str, Any]
 
+    def variants(self) -> Sequence[Mapping[str, Any]]:
+        """Settings with each choice and both ends of each range, the other dimensions at their first; begins with the firsts."""
+        first = {d.name: d.extremes()[0] for d in self.dimensions}
+        return [first, *({**first, d.name: value} for d in self.dimensions for value in d.extremes()[1:])]
+
     def __post_init__(self) -> None:
         if not self.dimensions:
             raise InputError("sweep.settings is empty; expected at least one setting, such as finetune.learning_rate")
@@ -76,7 +88,7 @@ class SweepSettings:
             near = nearest(self.objective, OBJECTIVES)
             raise InputError(f"sweep.objective is {self.objective!r}, expected one of {', '.join(OBJECTIVES)}{near}")
         for dimension in self.dimensions:
-            if dimension.name.startswith(("replay.", "sweep.", "committee.")):
+            if dimension.name.partition(".")[0] in SAME_FOR_ALL:
                 raise InputError(f"sweep.settings has {dimension.name}, which is the same for all trials; leave it out")
         if self.trials < 1 or self.population < 1:
             raise InputError(

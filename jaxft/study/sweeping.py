@@ -8,7 +8,8 @@ Source of the sampler: J. Bergstra et al., Algorithms for hyper-parameter optimi
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,16 @@ from optuna.trial import Trial, TrialState
 
 from jaxft.errors import InputError
 from jaxft.finetune.fingerprint import hash_labels, hash_potential
-from jaxft.finetune.fit import Extras, fit_members
+from jaxft.finetune.fit import Extras, check_fit, fit_members
 from jaxft.finetune.metrics import evaluate_set
 from jaxft.finetune.result import FitResult
 from jaxft.finetune.training import Advance
+from jaxft.finetune.validation import DRAWN_BY_SEED
 from jaxft.jobs.settings import ExecutorSettings, open_executor
 from jaxft.potential.load import load
+from jaxft.potential.potential import Potential
 from jaxft.structures.dataset import LabelledStructure
-from jaxft.study.finetuning import Labelled, read_labels
+from jaxft.study.finetuning import FinetuningSettings, Labelled, check_units, read_labels
 from jaxft.study.layout import Layout
 from jaxft.study.progress import Progress
 from jaxft.study.record import open_record
@@ -50,63 +53,109 @@ def run_sweep(
 
     What workers leave undone (because they died) is done here. Raises InputError for what can be known to be wrong beforehand.
     """
-    prepared = _prepare(settings, make, root, progress)
+    shared = _share(settings, make, progress)
+    _check(settings, make, shared, progress)
+    study = _open(settings, root, shared)
     with progress.task("sweep", settings.trials, "trials") as task:
-        task.update(count(prepared.study), best_note(prepared.study))
 
         def show(*_: Any) -> None:
-            task.update(count(prepared.study), best_note(prepared.study))
+            task.update(count(study), best_note(study))
 
+        show()
         if elsewhere is not None:
             size = settings.population if settings.vectorized else 1
-            left = settings.trials - count(prepared.study, running=True)
+            left = settings.trials - count(study, running=True)
             with open_executor(elsewhere.executor) as executor:
                 executor.run(elsewhere.function, [elsewhere.task] * -(-left // size), show)
-            bury(prepared.study)
-        while _next(settings, make, prepared):
+            bury(study)
+        while _next(settings, make, study, shared):
             show()
-    return report_sweep(prepared.study, make, root)
+    return report_sweep(study, make, root)
 
 
 def help_sweep(settings: SweepSettings, make: Make, root: Path, progress: Progress) -> int:
     """One trial (or one population) of a sweep that another process has begun; returns how many were run."""
-    return _next(settings, make, _prepare(settings, make, root, progress))
+    shared = _share(settings, make, progress)
+    return _next(settings, make, _open(settings, root, shared), shared)
 
 
 @dataclass(frozen=True)
-class _Prepared:
-    study: optuna.Study
-    replay: Sequence[LabelledStructure]
+class _Shared:
+    """What trials have in common: the labels, read once, and potentials with their own replay structures, each made once."""
+
+    first: FinetuningSettings
+    labelled: Labelled
+    base: Callable[[FinetuningSettings], Potential]
+    replay: Callable[[FinetuningSettings], Sequence[LabelledStructure]]
 
 
-def _prepare(settings: SweepSettings, make: Make, root: Path, progress: Progress) -> _Prepared:
-    """The study of the folder, after what can be known to be wrong was looked at."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    first = make({d.name: (d.choices or (d.low,))[0] for d in settings.dimensions})
+def _share(settings: SweepSettings, make: Make, progress: Progress) -> _Shared:
+    """Read what all trials are trained and compared on. Raises InputError where that would not be the same for all."""
+    first = make(settings.variants()[0])
+    way = first.validation.by
+    if way in DRAWN_BY_SEED and any(d.name == "seed" for d in settings.dimensions):
+        raise InputError(
+            f"sweep.settings has seed, but with validation.by: {way} the seed draws the validation structures, and trials must be "
+            "compared on the same ones; leave it out, or set validation.by: trajectory"
+        )
     labelled = read_labels(first)
     if "validation" not in labelled.sets:
         raise InputError("a sweep compares on structures that are set aside; set validation.share above 0")
-    layout = Layout(root)
+
+    @cache
+    def base(name: str, head: str | None) -> Potential:
+        return load(name, head=head)
+
+    @cache
+    def replay(name: str, head: str | None) -> Sequence[LabelledStructure]:
+        structures = [d.atoms for d in labelled.sets["train"]]
+        return replay_structures(
+            first.replay, base(name, head), structures, first.finetune.seed, first.precision, progress
+        )
+
+    return _Shared(first, labelled, lambda one: base(one.base, one.head), lambda one: replay(one.base, one.head))
+
+
+def _check(settings: SweepSettings, make: Make, shared: _Shared, progress: Progress) -> None:
+    """Raise InputError for labels in other units, and for a choice that no fine-tune can be made with."""
+    train, extras = shared.labelled.sets["train"], _extras(shared.labelled)
+    variants = settings.variants()
+    made = []
+    for variant in variants:
+        try:
+            made.append(make(variant))
+            base = shared.base(made[-1])
+            check_fit(base, train, [made[-1].finetune], base=base, extras=extras)
+        except InputError as error:
+            varied = "".join(f" ({name}: {v!r})" for name, v in variant.items() if v != variants[0][name])
+            raise InputError(f"{error}{varied}") from None
+    for suspicion in check_units(shared.first, shared.base(shared.first), train, progress, "trust_units: true"):
+        progress.say(f"note: {suspicion}")
+    for one in made:
+        shared.replay(one)
+
+
+def _open(settings: SweepSettings, root: Path, shared: _Shared) -> optuna.Study:
+    """The study of the folder, begun where there is none."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     root.mkdir(parents=True, exist_ok=True)
-    base = load(first.base, head=first.head)
-    content = {"base": hash_potential(base), "labels": hash_labels(labelled.sets["train"])}
-    open_record(layout, settings.configuration, settings.seed, content)
-    study = open_study(settings, root / "journal.log")
-    structures = [d.atoms for d in labelled.sets["train"]]
-    replay = replay_structures(first.replay, base, structures, first.finetune.seed, first.precision, progress)
-    return _Prepared(study, replay)
+    content = {
+        "base": hash_potential(shared.base(shared.first)),
+        "labels": hash_labels(shared.labelled.sets["train"]),
+    }
+    open_record(Layout(root), settings.configuration, settings.seed, content)
+    return open_study(settings, root / "journal.log")
 
 
-def _next(settings: SweepSettings, make: Make, prepared: _Prepared) -> int:
+def _next(settings: SweepSettings, make: Make, study: optuna.Study, shared: _Shared) -> int:
     """Run the next trial or population; 0 where all are done or begun."""
-    study = prepared.study
     left = settings.trials - count(study, running=True)
     if left <= 0:
         return 0
     wanted = min(left, settings.population) if settings.vectorized else 1
     trials = [ask(study, settings) for _ in range(wanted)]
     try:
-        _run(settings, make, trials, study, prepared.replay)
+        _run(settings, make, trials, study, shared)
     except BaseException:
         # ctrl-C as well: what was begun is begun again by the next call
         for trial in trials:
@@ -115,17 +164,34 @@ def _next(settings: SweepSettings, make: Make, prepared: _Prepared) -> int:
     return wanted
 
 
-def _run(
-    settings: SweepSettings,
-    make: Make,
-    trials: Sequence[Trial],
-    study: optuna.Study,
-    replay: Sequence[LabelledStructure],
-) -> None:
+def _fail(study: optuna.Study, trial: Trial, reason: str) -> None:
+    """The trial came to nothing, and would again."""
+    trial.set_user_attr("failure", reason)
+    study.tell(trial, state=TrialState.FAIL)
+
+
+def _makeable(make: Make, trials: Sequence[Trial], study: optuna.Study) -> list[tuple[Trial, FinetuningSettings]]:
+    """The trials whose settings go together, each of which is fine by itself; the others fail."""
+    made = []
+    for trial in trials:
+        try:
+            made.append((trial, make(trial.params)))
+        except InputError as error:
+            _fail(study, trial, str(error))
+    return made
+
+
+def _extras(labelled: Labelled) -> Extras:
+    return Extras(weights=labelled.weights, validation=labelled.sets["validation"], isolated=labelled.isolated)
+
+
+def _run(settings: SweepSettings, make: Make, trials: Sequence[Trial], study: optuna.Study, shared: _Shared) -> None:
     """Train the trials side by side, or the one, and tell what came out."""
-    made = [make(trial.params) for trial in trials]
-    labelled = read_labels(made[0])
-    base = load(made[0].base, head=made[0].head)
+    made = _makeable(make, trials, study)
+    if not made:
+        return
+    alive, members = zip(*made, strict=True)
+    one, labelled = members[0], shared.labelled
 
     def watch(now: Advance) -> None:
         if settings.prune and now.validation is not None:
@@ -135,27 +201,25 @@ def _run(
 
     try:
         results = fit_members(
-            base,
+            shared.base(one),
             labelled.sets["train"],
-            [one.finetune for one in made],
-            extras=Extras(
-                weights=labelled.weights,
-                validation=labelled.sets["validation"],
-                replay=replay,
-                isolated=labelled.isolated,
-            ),
-            dtype=made[0].precision,
+            [member.finetune for member in members],
+            extras=replace(_extras(labelled), replay=shared.replay(one)),
+            dtype=one.precision,
             on_progress=watch,
         )
     except optuna.TrialPruned:
         study.tell(trials[0], state=TrialState.PRUNED)
         return
-    for trial, result in zip(trials, results, strict=True):
+    except InputError as error:
+        for trial in alive:
+            _fail(study, trial, str(error))
+        return
+    for trial, result in zip(alive, results, strict=True):
         if result.failure is not None:
-            trial.set_user_attr("failure", result.failure.reason)
-            study.tell(trial, state=TrialState.FAIL)
+            _fail(study, trial, result.failure.reason)
         else:
-            study.tell(trial, _objective(settings.objective, result, labelled, made[0].precision))
+            study.tell(trial, _objective(settings.objective, result, labelled, one.precision))
 
 
 def _objective(objective: str, result: FitResult, labelled: Labelled, precision: str) -> float:

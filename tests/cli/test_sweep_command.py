@@ -1,6 +1,7 @@
 """``jaxft sweep``: a small real sweep, killed and continued, vectorized, pruned, refused."""
 
 import csv
+import itertools
 import json
 import os
 import signal
@@ -8,10 +9,13 @@ import subprocess
 import sys
 import time
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import optuna
 import pytest
+import typer
 import yaml
+from ase import units
 from ase.io import write
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -19,7 +23,7 @@ from test_finetune_command import jaxft_command, waters
 
 from jaxft.cli.sweep import sweep
 from jaxft.errors import InputError
-from jaxft.study import sweep_trials
+from jaxft.study import sweep_trials, sweeping
 
 SWEEP = """
 data: {path: waters.extxyz}
@@ -31,6 +35,9 @@ sweep:
     finetune.learning_rate: {low: 1.0e-5, high: 1.0e-2, log: true}
     finetune.ema_decay: {choices: [0.0, 0.9]}
 """
+
+RESULT = SimpleNamespace(failure=None)
+"""What a fit gives where a test trains nothing."""
 
 
 @pytest.fixture
@@ -157,11 +164,93 @@ def test_trials_that_lag_behind_are_pruned_and_have_no_objective(folder):
             ("finetune.ema_decay: {choices: [0.0, 0.9]}", "finetune.weights.forces: {choices: [1.0]}\n  prune: true"),
             "finetune.weights.forces changes what they mean",
         ),
+        (("finetune.ema_decay: {choices: [0.0, 0.9]}", "validation.share: {choices: [0.1, 0.2]}"), "the same for all"),
+        (("finetune.ema_decay: {choices: [0.0, 0.9]}", "data.energy_key: {choices: [a, b]}"), "the same for all"),
+        (("finetune.ema_decay: {choices: [0.0, 0.9]}", "precision: {choices: [float32, float64]}"), "the same for all"),
+        (
+            (
+                "{share: 0.25}",
+                "{share: 0.25, by: random}\nseed: 3",
+                "finetune.ema_decay: {choices: [0.0, 0.9]}",
+                "seed: {low: 0, high: 9}",
+            ),
+            "the seed draws the validation structures",
+        ),
+        (("validation:", "precision: flaot32\nvalidation:"), "did you mean 'float32'"),
+        (
+            ("[0.0, 0.9]", "[0.0, 1.5]"),
+            r"ema_decay is 1.5, expected a number from 0 to below 1 \(finetune.ema_decay: 1.5\)",
+        ),
+        (("high: 1.0e-2, log: true}", "high: 1.0e-2}\n    finetune.updates: {low: 0, high: 9}"), "updates is 0"),
+        (
+            ("finetune.ema_decay: {choices: [0.0, 0.9]}", "base: {choices: [cobalt-mini, cobalt-minni]}"),
+            "no potential 'cobalt-minni'.*did you mean 'cobalt-mini'",
+        ),
+        (
+            ("finetune.ema_decay: {choices: [0.0, 0.9]}", "finetune.weights.stress: {choices: [0.0, 1.0]}"),
+            r"stress.*finetune.weights.stress: 1.0",
+        ),
     ],
 )
-def test_bad_sweeps_are_named_before_anything_is_trained(folder, change, words):
+def test_bad_sweeps_are_named_before_anything_is_trained_or_written(folder, change, words):
+    text = SWEEP
+    for old, new in zip(change[::2], change[1::2], strict=True):
+        assert old in text
+        text = text.replace(old, new)
     with pytest.raises(InputError, match=words):
-        sweep(written(folder, SWEEP.replace(*change)), output=folder / "out")
+        sweep(written(folder, text), output=folder / "out")
+    assert not (folder / "out").exists()
+
+
+def test_labels_in_other_units_are_refused_unless_they_are_trusted(folder, monkeypatch):
+    frames = waters(12)
+    for atoms in frames:
+        atoms.info["dft_energy"] /= units.Hartree
+        atoms.arrays["dft_forces"] *= units.Bohr / units.Hartree
+    write(folder / "waters.extxyz", frames, format="extxyz")
+    (folder / "out").mkdir()
+    with pytest.raises(InputError, match=r"look like Hartree/Bohr.*\(trust_units: true\)"):
+        sweep(written(folder), output=folder / "out")
+    assert not list((folder / "out").iterdir())
+
+    def begun(*_):
+        raise InterruptedError
+
+    monkeypatch.setattr(sweeping, "_next", begun)
+    with pytest.raises(InterruptedError):
+        sweep(written(folder, SWEEP + "trust_units: true\n"), output=folder / "out")
+
+
+def test_all_trials_are_compared_on_the_same_structures(folder, monkeypatch):
+    compared = []
+    monkeypatch.setattr(
+        sweeping, "fit_members", lambda *_, extras, **__: compared.append(extras.validation) or [RESULT]
+    )
+    monkeypatch.setattr(sweeping, "_objective", lambda *_: float(len(compared)))
+    text = SWEEP.replace("finetune.ema_decay: {choices: [0.0, 0.9]}", "seed: {low: 0, high: 100}")
+    sweep(written(folder, text), output=folder / "out")
+    assert len(compared) == 4
+    assert all(one is compared[0] for one in compared)
+
+
+def test_choices_that_do_not_go_together_fail_and_are_not_tried_for_ever(folder, monkeypatch):
+    monkeypatch.setattr(sweeping, "fit_members", lambda _, __, members, **___: [RESULT] * len(members))
+    values = itertools.count(1.0)
+    monkeypatch.setattr(sweeping, "_objective", lambda *_: next(values))
+    text = SWEEP.replace("trials: 4", "trials: 12\n  vectorized: true\n  population: 6").replace(
+        "finetune.ema_decay: {choices: [0.0, 0.9]}",
+        "finetune.weights.energy: {choices: [1.0, 0.0]}\n    finetune.weights.forces: {choices: [10.0, 0.0]}",
+    )
+    with pytest.raises(typer.Exit):
+        sweep(written(folder, text), output=folder / "out")
+    zero = {
+        row["trial"]
+        for row in rows(folder)
+        if float(row["finetune.weights.energy"]) == float(row["finetune.weights.forces"]) == 0.0
+    }
+    assert zero
+    assert zero == {row["trial"] for row in rows(folder) if row["state"] == "fail"}
+    assert len(rows(folder)) == 12
 
 
 def test_a_trial_that_nobody_signed_is_given_back_and_tried_again(tmp_path, monkeypatch):
