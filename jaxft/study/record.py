@@ -39,6 +39,7 @@ PACKAGES = (
 FREE = {
     "labels": ("workers", "store", "accept_versions", "executor", "cluster", "time_limit_s", "scratch"),
     "jobs": ("executor", "workers", "threads", "cluster"),
+    "sweep": ("trials",),
     "evaluation": ("layers", "committee", "common_set", "check_events"),
 }
 """Settings that a run may be continued with other values of: they decide where and how fast, or what is asked of it afterwards."""
