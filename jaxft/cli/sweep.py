@@ -57,6 +57,10 @@ def sweep(
             settings, lambda given: fine_tune_with(configuration, given, config.parent), root, progress, elsewhere
         )
     console.print(_table(outcome))
+    if outcome.running:
+        console.print(
+            f"still running elsewhere: {outcome.running} trials; the process that ends last writes all of them"
+        )
     console.print(f"best settings: {outcome.best_yaml}   (jaxft finetune DATA -c {outcome.best_yaml})")
     if any(trial.state.name == "FAIL" for trial in outcome.trials):
         raise typer.Exit(SOME_FAILED)

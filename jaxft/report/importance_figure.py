@@ -1,36 +1,63 @@
 """What a sweep found: the objective against each setting, and how much of its variance each explains."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from jaxft.report.style import WIDTH, house_style
 
 COLUMNS = 3
 
+LETTERS = 24
+"""Of all labels of one panel together, that have room beside each other."""
 
-def importance_figure(points: Mapping[str, Sequence[tuple[Any, float]]], importance: Mapping[str, float]) -> Figure:
+POINTS: dict[str, Any] = {"s": 14, "color": "#0072b2", "linewidths": 0, "alpha": 0.7}
+
+
+def importance_figure(
+    points: Mapping[str, Sequence[tuple[Any, float]]],
+    importance: Mapping[str, float],
+    objective: str,
+    log: Collection[str] = (),
+    choices: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+) -> Figure:
     """One panel for each setting: its values against the objective (smaller is better), titled with its importance.
 
     points: setting → (value, objective) of each trial. importance: setting → share of the variance (fANOVA: F. Hutter et al., ICML
-    2014); empty where there are too few trials to tell.
+    2014); empty where there are too few trials to tell. objective: quantity and unit. log: settings drawn on a logarithmic scale.
+    choices: setting → its choices, drawn side by side in this order.
     """
     names = sorted(points, key=lambda name: -importance.get(name, 0.0))
-    rows = -(-len(names) // COLUMNS)
+    columns = min(COLUMNS, len(names))
+    rows = -(-len(names) // columns)
     with house_style():
-        figure = Figure(figsize=(WIDTH, 0.4 + 2.2 * rows))
-        panels = figure.subplots(rows, COLUMNS, squeeze=False, sharey=True).ravel()
+        figure = Figure(figsize=(WIDTH * columns / COLUMNS + 0.4 * (columns < COLUMNS), 0.4 + 2.2 * rows))
+        panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
         for ax, name in zip(panels, names, strict=False):
-            values, objective = zip(*points[name], strict=True)
-            numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-            shown = values if numbers else [str(v) for v in values]
-            ax.scatter(shown, objective, s=14, color="#0072b2", linewidths=0, alpha=0.7)
-            if numbers and min(values) > 0 and max(values) > 20 * min(values):
-                ax.set_xscale("log")
+            values, reached = zip(*points[name], strict=True)
+            if name in choices:
+                _draw_choices(ax, [choices[name].index(value) for value in values], reached, choices[name])
+            else:
+                ax.scatter(values, reached, **POINTS)
+                ax.set_xscale("log" if name in log else "linear")
             share = f"   {100 * importance[name]:.0f} %" if name in importance else ""
             ax.set(title=f"{name.removeprefix('finetune.')}{share}", yscale="log")
+        for formatter in (panels[0].yaxis.set_major_formatter, panels[0].yaxis.set_minor_formatter):
+            formatter(LogFormatter(minor_thresholds=(2.0, 0.5)))  # 60, not 6 × 10¹
         for ax in panels[len(names) :]:
             ax.remove()
-        figure.supylabel("objective", fontsize=9)
+        figure.supylabel(objective, fontsize=9)
     return figure
+
+
+def _draw_choices(ax: Axes, places: Sequence[int], reached: Sequence[float], choices: Sequence[Any]) -> None:
+    """Categories at equal distances, whether they are numbers or not."""
+    ax.scatter(places, reached, **POINTS)
+    labels = ["none" if choice is None else str(choice) for choice in choices]
+    crowded = sum(map(len, labels)) > LETTERS
+    ax.set_xticks(range(len(labels)), labels, rotation=30 * crowded, ha="right" if crowded else "center")
+    ax.set_xlim(-0.5, len(labels) - 0.5)

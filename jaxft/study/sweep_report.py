@@ -2,27 +2,32 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import optuna
 import yaml
+from optuna.importance import FanovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
 from jaxft.errors import InputError
+from jaxft.potential.zoo import ZOO
 from jaxft.records import write_text
 from jaxft.report.importance_figure import importance_figure
 from jaxft.report.style import png
-from jaxft.study.sweep_settings import Make
-from jaxft.study.sweep_trials import finished
+from jaxft.study.finetuning import FinetuningSettings
+from jaxft.study.sweep_settings import OBJECTIVES, Make, SweepSettings
+from jaxft.study.sweep_trials import finished, running
 
 
 @dataclass(frozen=True)
 class SweepOutcome:
-    """The trials that are done, and the best one."""
+    """The trials that are done, and the best one. running: how many other processes are still at."""
 
     trials: Sequence[FrozenTrial]
+    running: int
     best: FrozenTrial
     best_yaml: Path
 
@@ -43,11 +48,17 @@ def best_note(study: optuna.Study) -> str:
     return f"best {min(t.value for t in done):.4g}" if done else ""  # type: ignore[type-var]
 
 
-def report_sweep(study: optuna.Study, make: Make, root: Path) -> SweepOutcome:
+def report_sweep(study: optuna.Study, settings: SweepSettings, make: Make, root: Path) -> SweepOutcome:
     """Table, importance of each setting, and the winning configuration."""
+    # counted first: one that ends meanwhile is then in the table too
+    elsewhere = running(study)
     trials = finished(study)
     complete = [t for t in trials if t.state == TrialState.COMPLETE]
     if not complete:
+        if elsewhere:
+            raise InputError(
+                f"no trial has ended with a number yet, {elsewhere} are still running elsewhere; run this again when they are done"
+            )
         reasons = {t.user_attrs.get("failure", "pruned") for t in trials}
         raise InputError(
             f"none of {len(trials)} trials ended with a number ({'; '.join(sorted(reasons))}); choose other ranges"
@@ -55,13 +66,39 @@ def report_sweep(study: optuna.Study, make: Make, root: Path) -> SweepOutcome:
     names = list(complete[0].params)
     write_text(root / "trials.csv", _table(trials, names))
     best = ranked(complete)[0]
-    write_text(root / "best.yaml", yaml.safe_dump(dict(make(best.params).configuration), sort_keys=False))
-    importance = optuna.importance.get_param_importances(study) if len(complete) > 1 and len(names) > 1 else {}
+    write_text(root / "best.yaml", yaml.safe_dump(usable_anywhere(make(best.params)), sort_keys=False))
     points = {name: [(t.params[name], float(t.value)) for t in complete] for name in names}  # type: ignore[arg-type]
-    figure = root / "figures" / "importance.png"
-    figure.parent.mkdir(exist_ok=True)
-    figure.write_bytes(png(importance_figure(points, importance)))
-    return SweepOutcome(trials, best, root / "best.yaml")
+    log = [d.name for d in settings.dimensions if d.log]
+    choices = {d.name: d.choices for d in settings.dimensions if d.choices}
+    path = root / "figures" / "importance.png"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(
+        png(importance_figure(points, _importance(study, names), OBJECTIVES[settings.objective], log, choices))
+    )
+    return SweepOutcome(trials, elsewhere, best, root / "best.yaml")
+
+
+def usable_anywhere(one: FinetuningSettings) -> dict[str, Any]:
+    """The configuration with absolute paths: best.yaml lies in another folder than the YAML that named them."""
+    data = {**one.configuration["data"], "path": str(one.data.path.resolve())}
+    if one.data.test is not None:
+        data["test"] = str(one.data.test.resolve())
+    replay = dict(one.configuration["replay"])
+    if one.replay.file is not None:
+        replay["file"] = str(one.replay.file.resolve())
+    # a name of the zoo stays one, as for load()
+    named = one.base in ZOO or not Path(one.base).exists()
+    base = one.base if named else str(Path(one.base).resolve())
+    return {**one.configuration, "data": data, "replay": replay, "base": base}
+
+
+def _importance(study: optuna.Study, names: Sequence[str]) -> Mapping[str, float]:
+    """Share of the variance of the objective that each setting explains; empty where nothing can be told apart."""
+    values = {t.value for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))}
+    if len(values) < 2 or len(names) < 2:
+        return {}
+    # named, since Optuna's default is another measure from version 5 on; seeded, so that the figure repeats
+    return optuna.importance.get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
 
 
 def _table(trials: Sequence[FrozenTrial], names: Sequence[str]) -> str:

@@ -10,7 +10,13 @@ from jaxft.errors import InputError, nearest
 from jaxft.finetune.fit import TRACED
 from jaxft.study.finetuning import FinetuningSettings
 
-OBJECTIVES = ("forces", "energy", "loss")
+OBJECTIVES = {
+    "forces": "forces, RMSE [meV/Å]",
+    "energy": "energy, RMSE, mean removed [meV/atom]",
+    "loss": "validation loss [dimensionless]",
+}
+"""What can be made small, and what it is called in a figure."""
+
 SCALE_OF_LOSS = ("finetune.weights", "finetune.loss", "finetune.huber_delta")
 """Settings that change what a loss means, so that losses under different ones can't be compared."""
 
@@ -58,7 +64,7 @@ class SweepSettings:
     """One sweep.
 
     dimensions  what varies
-    trials      how many settings are tried in all, by all processes together
+    trials      how many settings are tried in all, by all processes together; a sweep may go on with a larger number
     objective   what is made small on the validation structures: RMSE of ``forces`` (meV/Å), of ``energy`` after its mean error
                 was taken off (meV/atom), or the validation ``loss``
     prune       end trials whose validation loss lags behind (median of the others at the same update)
@@ -85,7 +91,7 @@ class SweepSettings:
         if not self.dimensions:
             raise InputError("sweep.settings is empty; expected at least one setting, such as finetune.learning_rate")
         if self.objective not in OBJECTIVES:
-            near = nearest(self.objective, OBJECTIVES)
+            near = nearest(self.objective, list(OBJECTIVES))
             raise InputError(f"sweep.objective is {self.objective!r}, expected one of {', '.join(OBJECTIVES)}{near}")
         for dimension in self.dimensions:
             if dimension.name.partition(".")[0] in SAME_FOR_ALL:

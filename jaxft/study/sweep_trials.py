@@ -56,6 +56,11 @@ def count(study: optuna.Study, running: bool = False) -> int:
     return sum(t.state in states and t.number not in returned for t in study.get_trials(deepcopy=False))
 
 
+def running(study: optuna.Study) -> int:
+    """How many trials are begun and not done."""
+    return count(study, running=True) - count(study)
+
+
 def finished(study: optuna.Study) -> Sequence[FrozenTrial]:
     """The trials that are done, without those that were given back."""
     returned = _returned(study)

@@ -70,7 +70,7 @@ def run_sweep(
             bury(study)
         while _next(settings, make, study, shared):
             show()
-    return report_sweep(study, make, root)
+    return report_sweep(study, settings, make, root)
 
 
 def help_sweep(settings: SweepSettings, make: Make, root: Path, progress: Progress) -> int:
