@@ -105,8 +105,10 @@ def _table(trials: Sequence[FrozenTrial], names: Sequence[str]) -> str:
     """Comma-separated values, one trial a line."""
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["trial", "state", "objective", *names])
+    writer.writerow(["trial", "state", "objective", *names, "failure"])
     for trial in ranked(trials):
         settings = (trial.params.get(name) for name in names)
-        writer.writerow([trial.number, trial.state.name.lower(), objective_of(trial), *settings])
+        writer.writerow(
+            [trial.number, trial.state.name.lower(), objective_of(trial), *settings, trial.user_attrs.get("failure")]
+        )
     return table.getvalue()

@@ -249,7 +249,9 @@ def test_choices_that_do_not_go_together_fail_and_are_not_tried_for_ever(folder,
         if float(row["finetune.weights.energy"]) == float(row["finetune.weights.forces"]) == 0.0
     }
     assert zero
-    assert zero == {row["trial"] for row in rows(folder) if row["state"] == "fail"}
+    failed = [row for row in rows(folder) if row["state"] == "fail"]
+    assert zero == {row["trial"] for row in failed}
+    assert all("nothing to learn" in row["failure"] for row in failed)
     assert len(rows(folder)) == 12
 
 
