@@ -18,12 +18,13 @@ from jaxft.records import write_text
 from jaxft.structures.checks import check_structure
 from jaxft.structures.extxyz import format_frame, read_frames
 from jaxft.structures.labelled import (
-    ISOLATED_ATOM,
+    FAR,
     REF_KEYS,
     LabelKeys,
     LabelledStructure,
     find_value,
     is_isolated_atom,
+    is_marked_isolated,
     label_of,
 )
 
@@ -39,13 +40,16 @@ __all__ = [
 
 FORMAT, FORMAT_VERSION = "jaxft-dataset", 1
 
+SAME_ENERGY = 1e-3
+"""eV; energies of one isolated atom that differ by less are one energy, printed twice or converged twice."""
+
 
 def read_dataset(path: str | Path, keys: LabelKeys = REF_KEYS) -> list[LabelledStructure]:
     """Read every frame of an extended XYZ file with its label, in float64, in the order of the file.
 
     Isolated atoms need no forces; stress is optional (see ``label_of``). Entries and arrays that are not labels stay
     with the structure, but those under ASE's own names (energy, forces, stress, dipole, magmoms ...) go with the
-    calculator that ASE reads them into. Structures that occur twice are kept, and give one warning.
+    calculator that ASE reads them into. Structures that occur twice are kept, and give one warning; isolated atoms give none.
     Raises InputError where the file is absent, empty, damaged or newer than this jaxft, has no labels under these
     keys, or has frames with missing, misshapen or non-finite labels or an unusable structure (``check_structure``).
     """
@@ -89,23 +93,31 @@ def split_isolated_atoms(
 ) -> tuple[list[LabelledStructure], dict[int, float]]:
     """The structures proper, and the energies (eV) of isolated atoms by atomic number.
 
-    Raises InputError where one element has two different energies, or a frame of several atoms is marked as isolated.
+    An element may occur several times where its energies agree within ``SAME_ENERGY``; their mean counts. Raises InputError
+    where they don't, and where a frame of several atoms is marked as isolated.
     """
     structures: list[LabelledStructure] = []
-    energies: dict[int, float] = {}
+    energies: dict[int, list[float]] = {}
     for labelled in dataset:
         atoms = labelled.atoms
         if not is_isolated_atom(atoms):
-            if labelled.info.get("config_type") == ISOLATED_ATOM:
-                raise InputError(f"a frame of {len(atoms)} atoms has config_type={ISOLATED_ATOM}; expected one atom")
+            if is_marked_isolated(atoms):
+                raise InputError(
+                    f"a frame of {len(atoms)} atoms has config_type={labelled.info['config_type']}; expected one atom"
+                )
             structures.append(labelled)
             continue
-        first = energies.setdefault(int(atoms.numbers[0]), labelled.energy)
-        if first != labelled.energy:
+        known = energies.setdefault(int(atoms.numbers[0]), [])
+        known.append(labelled.energy)
+        if max(known) - min(known) >= SAME_ENERGY:
             raise InputError(
-                f"isolated {atoms.symbols[0]} has two energies, {first} and {labelled.energy} eV; keep one"
+                f"isolated {atoms.symbols[0]} has two energies, {min(known)} and {max(known)} eV; keep one (frames of one atom "
+                f"further than {FAR:g} Å from its periodic images are isolated atoms)"
             )
-    return structures, energies
+    # equal energies stay what they are to the last bit
+    return structures, {
+        z: known[0] if min(known) == max(known) else float(np.mean(known)) for z, known in energies.items()
+    }
 
 
 def find_duplicates(dataset: Sequence[LabelledStructure]) -> list[tuple[int, int]]:
@@ -123,7 +135,7 @@ def find_duplicates(dataset: Sequence[LabelledStructure]) -> list[tuple[int, int
 
 
 def _note_duplicates(path: Path, dataset: Sequence[LabelledStructure]) -> None:
-    repeats = find_duplicates(dataset)
+    repeats = [pair for pair in find_duplicates(dataset) if not is_isolated_atom(dataset[pair[0]].atoms)]
     if not repeats:
         return
     first, again = repeats[0]

@@ -4,12 +4,14 @@ The rest of the package trusts a ``LabelledStructure``: finite numbers, right sh
 Whether a label is any good (converged SCF, forces of a sane size) is decided where labels are made, not here.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.geometry.minkowski_reduction import minkowski_reduce
 from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 from jaxtyping import Float
 
@@ -17,6 +19,9 @@ from jaxft.errors import InputError
 
 ISOLATED_ATOM = "IsolatedAtom"
 """MACE's ``config_type`` for a frame whose energy is the reference energy of its element."""
+
+FAR = 8.0
+"""Å; a periodic image that is further away than this is taken for none: cutoffs of potentials are 5 to 6 Å."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,26 @@ def find_value(atoms: Atoms, key: str) -> Any:
 
 
 def is_isolated_atom(atoms: Atoms) -> bool:
-    """Whether this is one atom by itself: marked ``config_type=IsolatedAtom``, or alone and not periodic."""
-    return len(atoms) == 1 and (atoms.info.get("config_type") == ISOLATED_ATOM or not atoms.pbc.any())
+    """Whether this is one atom by itself: marked as such, not periodic, or further than ``FAR`` from its nearest image."""
+    return len(atoms) == 1 and (is_marked_isolated(atoms) or _nearest_image(atoms) > FAR)
+
+
+def is_marked_isolated(atoms: Atoms) -> bool:
+    """Whether ``config_type`` says so, however it is spelled: IsolatedAtom, isolated_atom, "isolated atom" ..."""
+    letters = re.sub(r"[^a-z]", "", str(atoms.info.get("config_type", "")).lower())
+    return letters == ISOLATED_ATOM.lower()
+
+
+def _nearest_image(atoms: Atoms) -> float:
+    """Length (Å) of the shortest lattice vector among the periodic directions: infinite without any, 0 in a cell that is none."""
+    periodic = atoms.cell.array[atoms.pbc]
+    if len(periodic) == 0:
+        return float("inf")
+    if not np.isfinite(atoms.cell.array).all() or np.linalg.matrix_rank(periodic) < len(periodic):
+        return 0.0
+    # directions that are not periodic get a vector of their own: the file may give none
+    reduced, _ = minkowski_reduce(atoms.cell.complete(), atoms.pbc)
+    return float(np.linalg.norm(np.asarray(reduced)[atoms.pbc], axis=1).min())
 
 
 def _floats(value: Any, what: str) -> Float[np.ndarray, "..."]:

@@ -17,7 +17,7 @@ from jaxft.structures.dataset import (
     split_isolated_atoms,
     write_dataset,
 )
-from jaxft.structures.labelled import label_of
+from jaxft.structures.labelled import is_isolated_atom, label_of
 
 ASE_KEYS = LabelKeys("energy", "forces", "stress")
 
@@ -149,6 +149,43 @@ def test_isolated_atoms_need_no_forces_and_can_be_set_apart(tmp_path):
     assert energies == {1: -13.6, 8: -2041.25}
     assert len(structures) == 1
     assert same(structures[0], liquid(0))
+
+
+@pytest.mark.parametrize("word", ["isolated_atom", "isolated atom", "ISOLATED-ATOM", "Isolated_Atoms"])
+def test_every_spelling_of_isolated_atom_is_understood(word):
+    box = Atoms("H", cell=[4] * 3, pbc=True, info={"config_type": word})
+    assert is_isolated_atom(box) == (word != "Isolated_Atoms")
+
+
+@pytest.mark.parametrize(
+    ("cell", "pbc", "isolated"),
+    [
+        ([20, 20, 20], True, True),
+        ([20, 20, 7.9], True, False),
+        ([20, 20, 4], [True, True, False], True),
+        ([20, 20, 0], [True, True, False], True),
+        ([4, 20, 20], [True, False, False], False),
+        # long vectors, but a short sum of two of them
+        ([[20, 0, 0], [19, 4, 0], [0, 0, 20]], True, False),
+        ([0, 0, 0], True, False),
+    ],
+)
+def test_one_atom_far_from_its_images_is_isolated(cell, pbc, isolated):
+    assert is_isolated_atom(Atoms("H", cell=cell, pbc=pbc)) == isolated
+    assert not is_isolated_atom(Atoms("H2", [[0, 0, 0], [0, 0, 1]], cell=cell, pbc=pbc))
+
+
+def test_isolated_atoms_in_a_box_are_set_apart_and_may_repeat(tmp_path):
+    def alone(energy):
+        box = Atoms("H", cell=[20] * 3, pbc=True, info={"config_type": "isolated_atom"})
+        return LabelledStructure(box, energy, np.zeros((1, 3)))
+
+    write_dataset(tmp_path / "a", [alone(-13.6), liquid(0), alone(-13.6)])
+    structures, energies = split_isolated_atoms(read_dataset(tmp_path / "a"))
+    assert energies == {1: -13.6}
+    assert len(structures) == 1
+    _, energies = split_isolated_atoms([alone(-13.6), alone(-13.6004)])
+    assert energies[1] == pytest.approx(-13.6002)
 
 
 def test_isolated_atoms_that_contradict_each_other_are_refused():
