@@ -42,15 +42,20 @@ def finetune(
     settings = finetuning_settings(configuration, Path())
     root = output or data.with_name(f"{data.stem}-finetuned")
 
-    from jaxft.study.finetuning import model_folders, run_finetuning
-    from jaxft.study.layout import Layout
-    from jaxft.study.record import is_finished
+    from jaxft.study.finetuning import failure_note, finished_run, run_finetuning
 
     console = Console(soft_wrap=True, highlight=False)
-    folders = model_folders(root, settings.members)
-    if is_finished(Layout(root), settings.configuration):
-        console.print(f"{root} is finished; nothing to do. Its potential: {folders[0]}")
+    done = finished_run(settings, root)
+    if done is not None and not done.missing:
+        models = ", ".join(map(str, done.models))
+        console.print(f"{root} is finished; nothing to do. Its potential{'s' * (len(done.models) > 1)}: {models}")
+        for reason in done.failures:
+            console.print(failure_note(reason))
+        if done.failures:
+            raise typer.Exit(SOME_FAILED)
         return
+    if done is not None:
+        console.print(f"{root} was finished, but {', '.join(map(str, done.missing))} is missing and is made again")
     with TerminalProgress(console, root / "log.txt") as progress:
         outcome = run_finetuning(settings, root, progress)
     print_errors(console, {"before": outcome.before, "after": outcome.after})
@@ -65,7 +70,8 @@ def finetune(
     if settings.members > 1:
         console.print(f'committee: {root}   (in Python: jaxft.load_committee("{root}")(atoms))')
     else:
-        console.print(f'potential: {folders[0]}   (in Python: jaxft.load("{folders[0]}").calculator())')
+        model = outcome.models[0]
+        console.print(f'potential: {model}   (in Python: jaxft.load("{model}").calculator())')
     if any(result.failure is not None for result in outcome.results):
         raise typer.Exit(SOME_FAILED)
 

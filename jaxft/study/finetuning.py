@@ -6,7 +6,9 @@ Run again it goes on where it stopped.
 """
 
 import csv
+import hashlib
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +30,7 @@ from jaxft.finetune.step import COMPILATIONS
 from jaxft.finetune.validation import ValidationSettings, split_validation
 from jaxft.potential.load import load
 from jaxft.potential.potential import Potential
-from jaxft.records import write_json, write_text
+from jaxft.records import read_json, write_json, write_text
 from jaxft.report.parity_figure import parity_figure
 from jaxft.report.style import png
 from jaxft.report.training_figure import training_figure
@@ -37,7 +39,9 @@ from jaxft.structures.label_keys import detect_keys
 from jaxft.structures.labelled import LabelKeys
 from jaxft.study.layout import Layout
 from jaxft.study.progress import Progress
-from jaxft.study.record import alone, close_record, open_record
+from jaxft.study.record import FORMAT as RUN_FORMAT
+from jaxft.study.record import VERSION as RUN_VERSION
+from jaxft.study.record import alone, close_record, is_finished, open_record
 from jaxft.study.replay import ReplaySettings, replay_structures
 
 FORMAT = "jaxft-finetune-evaluation"
@@ -112,18 +116,49 @@ class Outcome:
     unused_isolated: Sequence[str]
 
 
+@dataclass(frozen=True)
+class Finished:
+    """A fine-tune that is complete: its potentials, those of them that are not there (any more), and why members stopped early."""
+
+    models: Sequence[Path]
+    missing: Sequence[Path]
+    failures: Sequence[str]
+
+
+def finished_run(settings: FinetuningSettings, root: Path) -> Finished | None:
+    """The fine-tune in ``root`` if it is this one and complete; None where there is something left to do.
+
+    Raises InputError where the folder belongs to something else, and where its labels or its base have changed since.
+    """
+    layout = Layout(root)
+    if not is_finished(layout, settings.configuration) or not (root / "evaluation.json").exists():
+        return None
+    _refuse_changed(
+        settings, layout, _content(settings, load(settings.base, head=settings.head), read_labels(settings))
+    )
+    failures = read_json(root / "evaluation.json", FORMAT, VERSION)["failures"]
+    # of members that stopped nothing is saved, unless all did
+    models = [
+        folder
+        for folder, failure in zip(model_folders(root, settings.members), failures, strict=True)
+        if failure is None or None not in failures
+    ]
+    missing = [folder for folder in models if not (folder / "config.json").exists()]
+    return Finished(models, missing, [failure for failure in failures if failure is not None])
+
+
 def run_finetuning(settings: FinetuningSettings, root: Path, progress: Progress) -> Outcome:
     """Fine-tune, or go on, in ``root``. Raises InputError for what can be known beforehand, before anything is written."""
     base = load(settings.base, head=settings.head)
     labelled = read_labels(settings)
+    layout, content = Layout(root), _content(settings, base, labelled)
+    _refuse_changed(settings, layout, content)
     suspicions = check_units(settings, base, labelled.sets["train"], progress, "--trust-units")
     members, extras = _members(settings), _extras(labelled)
     check_fit(base, labelled.sets["train"], members, base=base, extras=extras)
     if "test" in labelled.sets:
         check_labels(labelled.sets["test"], base.atomic_numbers)
-    layout = Layout(root)
     with alone(layout):
-        content = {"base": hash_potential(base), **{name: hash_labels(data) for name, data in labelled.sets.items()}}
         open_record(layout, settings.configuration, settings.finetune.seed, content)
         replay = replay_structures(
             settings.replay,
@@ -137,6 +172,37 @@ def run_finetuning(settings: FinetuningSettings, root: Path, progress: Progress)
         outcome = _evaluate(settings, base, labelled, replay, results, root, suspicions)
         close_record(layout, {"chunks of training": COMPILATIONS.total()})
     return outcome
+
+
+def _content(settings: FinetuningSettings, base: Potential, labelled: Labelled) -> dict[str, str]:
+    """Hashes of what the configuration only names; of isolated atoms and weights only where they are used."""
+    content = {"base": hash_potential(base), **{name: hash_labels(data) for name, data in labelled.sets.items()}}
+    if settings.finetune.reference_energies == "isolated":
+        content["isolated"] = _hash_plain(sorted(labelled.isolated.items()))
+    if labelled.weights is not None:
+        content["weights"] = _hash_plain(list(labelled.weights))
+    return content
+
+
+def _hash_plain(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+
+
+def _refuse_changed(settings: FinetuningSettings, layout: Layout, content: Mapping[str, str]) -> None:
+    """Raise InputError where the run in the folder began with other labels, or another base, of the same names."""
+    if not layout.record.exists():
+        return
+    began = read_json(layout.record, RUN_FORMAT, RUN_VERSION).get("content")
+    changed = [] if began is None else [name for name in content if began.get(name) != content[name]]
+    if not changed:
+        return
+    names = {"base": f"the base {settings.base}", "test": f"the labels of {settings.data.test}"}
+    # of whatever file of labels: train and validation change together
+    whose = dict.fromkeys(names.get(name, f"the labels of {settings.data.path}") for name in changed)
+    raise InputError(
+        f"{' and '.join(whose)} changed since {layout.root} was begun; choose another folder with -o, or remove that folder to "
+        "train again"
+    )
 
 
 def read_labels(settings: FinetuningSettings) -> Labelled:
@@ -200,11 +266,16 @@ def _train(
         )
     for result in results:
         if result.failure is not None:
-            progress.say(
-                f"the fine-tune stopped, the last good parameters are kept: {result.failure.reason}; lower "
-                "finetune.learning_rate, or look at the structures named"
-            )
+            progress.say(failure_note(result.failure.reason))
     return results
+
+
+def failure_note(reason: str) -> str:
+    """What is said of a fine-tune that stopped early."""
+    return (
+        f"the fine-tune stopped, the last good parameters are kept: {reason}; lower finetune.learning_rate, or look at the "
+        "structures named"
+    )
 
 
 def _members(settings: FinetuningSettings) -> list[FinetuneSettings]:

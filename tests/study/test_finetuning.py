@@ -1,0 +1,102 @@
+"""What surrounds a fine-tune: when a folder is finished, and what is refused before one is begun. Nothing is trained here."""
+
+import numpy as np
+import pytest
+import typer
+from ase import Atoms
+from ase.io import write
+
+import jaxft
+from jaxft.cli.config import FinetuneConfiguration
+from jaxft.cli.finetune import finetune
+from jaxft.cli.settings import finetuning_settings
+from jaxft.errors import InputError
+from jaxft.records import write_json
+from jaxft.study import finetuning
+from jaxft.study.finetuning import read_labels
+from jaxft.study.layout import Layout
+from jaxft.study.record import close_record, open_record
+
+WATER = np.array([[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
+
+
+def waters(count=4, seed=0, **info):
+    rng = np.random.default_rng(seed)
+    frames = []
+    for _ in range(count):
+        atoms = Atoms(
+            "OHH", WATER + 0.05 * rng.normal(size=(3, 3)), info={"REF_energy": -1000.0 + rng.normal(), **info}
+        )
+        atoms.arrays["REF_forces"] = rng.normal(size=(3, 3))
+        frames.append(atoms)
+    return frames
+
+
+def configured(path, **sections):
+    return FinetuneConfiguration.model_validate({"data": {"path": str(path)}, "base": "cobalt-mini", **sections})
+
+
+@pytest.fixture
+def data(tmp_path):
+    write(tmp_path / "waters.extxyz", waters(), format="extxyz")
+    return tmp_path / "waters.extxyz"
+
+
+def finished_folder(data, root, failure=None, **sections):
+    """A folder as a fine-tune leaves it, with the base for a result."""
+    settings = finetuning_settings(configured(data, **sections), data.parent)
+    layout, base = Layout(root), jaxft.load("cobalt-mini")
+    open_record(layout, settings.configuration, 0, finetuning._content(settings, base, read_labels(settings)))
+    write_json(root / "evaluation.json", finetuning.FORMAT, finetuning.VERSION, {"failures": [failure]})
+    base.save(root / "model")
+    close_record(layout)
+    return root
+
+
+def test_a_finished_folder_says_so(data, tmp_path, capsys):
+    finetune(data, output=finished_folder(data, tmp_path / "out"))
+    assert "finished; nothing to do" in capsys.readouterr().out
+
+
+def test_a_finished_folder_of_other_labels_is_refused(data, tmp_path):
+    root = finished_folder(data, tmp_path / "out")
+    write(data, waters(seed=1), format="extxyz")
+    with pytest.raises(
+        InputError, match=r"the labels of .*waters.extxyz changed since .*out was begun; choose another"
+    ):
+        finetune(data, output=root)
+
+
+def test_a_finished_folder_of_another_base_is_refused(data, tmp_path):
+    base = jaxft.load("cobalt-mini")
+    base.save(tmp_path / "base")
+    (tmp_path / "c.yaml").write_text("base: base\n")
+    root = finished_folder(data, tmp_path / "out", base=str(tmp_path / "base"))
+    finetune(data, config=tmp_path / "c.yaml", output=root)
+    base.reference_energies[0] += 1.0
+    base.save(tmp_path / "base")
+    with pytest.raises(InputError, match=r"the base .* changed since"):
+        finetune(data, config=tmp_path / "c.yaml", output=root)
+
+
+def test_a_run_that_stopped_says_so_again(data, tmp_path, capsys):
+    root = finished_folder(
+        data, tmp_path / "out", failure="the gradient of structure 3 not finite in update 7 (epoch 0)"
+    )
+    with pytest.raises(typer.Exit) as stop:
+        finetune(data, output=root)
+    assert stop.value.exit_code == 3
+    assert "the last good parameters are kept: the gradient of structure 3" in capsys.readouterr().out
+
+
+def test_a_finished_folder_without_its_potential_makes_it_again(data, tmp_path, monkeypatch, capsys):
+    root = finished_folder(data, tmp_path / "out")
+    (root / "model" / "config.json").unlink()
+
+    def begun(*_):
+        raise InputError("trains")
+
+    monkeypatch.setattr(finetuning, "run_finetuning", begun)
+    with pytest.raises(InputError, match="trains"):
+        finetune(data, output=root)
+    assert "model is missing and is made again" in capsys.readouterr().out
