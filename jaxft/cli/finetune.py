@@ -91,16 +91,17 @@ def evaluate(
     """Errors of a potential on labelled structures: energy per atom, forces by element, stress."""
     from jaxft.cli.config import LabelData
     from jaxft.cli.main import prepare_jax
-    from jaxft.cli.settings import label_keys_from
+    from jaxft.cli.settings import given_keys
 
     if precision not in ("float32", "float64"):
         raise InputError(f"precision is {precision!r}, expected float32 or float64")
     prepare_jax(precision)
     from jaxft.structures.dataset import read_dataset, split_isolated_atoms
-    from jaxft.structures.label_keys import detect_keys
+    from jaxft.structures.label_keys import describe_keys, detect_keys
 
     given = LabelData(path=str(data), energy_key=energy_key, forces_key=forces_key, stress_key=stress_key)
-    structures, _ = split_isolated_atoms(read_dataset(data, label_keys_from(given, Path()) or detect_keys(data)))
+    keys = detect_keys(data, given_keys(given))
+    structures, _ = split_isolated_atoms(read_dataset(data, keys))
     if not structures:
         raise InputError(f"{data} holds isolated atoms only; expected labelled structures")
 
@@ -109,12 +110,13 @@ def evaluate(
 
     evaluation = evaluate_potential(load(model, head=head), structures, precision)
     console = Console(soft_wrap=True, highlight=False)
+    console.print(f"labels: {describe_keys(keys, structures)}")
     print_errors(console, {"": {data.name: evaluation.metrics}})
     console.print(
         f"mean energy error {evaluation.metrics.energy_mean_mev:+.2f} meV/atom (a constant that forces don't feel)"
     )
     if output is not None:
-        write_evaluation(evaluation, output)
+        write_evaluation(evaluation, output, describe_keys(keys, structures))
         console.print(f"errors and figures: {output}")
 
 

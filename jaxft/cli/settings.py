@@ -1,7 +1,6 @@
 """From the sections of a YAML to the frozen records of the rooms: the only place that composes all rooms' settings."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from jaxft.finetune.settings import FinetuneSettings
     from jaxft.jobs.settings import ExecutorSettings
     from jaxft.md.settings import MDSettings
-    from jaxft.structures.labelled import LabelKeys
+    from jaxft.structures.label_keys import GivenKeys
     from jaxft.study.finetuning import FinetuningSettings
     from jaxft.study.replay import ReplaySettings
     from jaxft.study.settings import EvaluationSettings, SystemSettings
@@ -189,7 +188,7 @@ def finetuning_settings(configuration: FinetuneConfiguration, folder: Path) -> "
         data=DataSettings(
             path=folder / c.data.path,
             test=None if c.data.test is None else folder / c.data.test,
-            keys=label_keys_from(c.data, folder),
+            keys=given_keys(c.data),
             weight_key=c.data.weight_key,
         ),
         base=path_or_name(c.base, folder),
@@ -205,17 +204,11 @@ def finetuning_settings(configuration: FinetuneConfiguration, folder: Path) -> "
     )
 
 
-def label_keys_from(data: LabelData, folder: Path) -> "LabelKeys | None":
-    """The names that were given, the others found out; None where none was."""
-    from jaxft.structures.label_keys import detect_keys
-    from jaxft.structures.labelled import LabelKeys
+def given_keys(data: LabelData) -> "GivenKeys":
+    """The names of labels that were given."""
+    from jaxft.structures.label_keys import GivenKeys
 
-    given = {"energy": data.energy_key, "forces": data.forces_key, "stress": data.stress_key}
-    if not any(given.values()):
-        return None
-    if given["energy"] and given["forces"]:
-        return LabelKeys(given["energy"], given["forces"], given["stress"] or LabelKeys().stress)
-    return replace(detect_keys(folder / data.path), **{what: name for what, name in given.items() if name})
+    return GivenKeys(data.energy_key or None, data.forces_key or None, data.stress_key or None)
 
 
 def _resolved(configuration: Configuration, md: "MDSettings") -> dict[str, Any]:

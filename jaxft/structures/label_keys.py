@@ -1,18 +1,22 @@
 """Which entries of a foreign file are its labels: MACE's names, ASE's own, or whatever else there is exactly one of.
 
 Data sets call the energy ``REF_energy``, ``energy``, ``dft_energy``, ``TotEnergy`` ...; guessing between two would be silent and
-wrong, so two candidates of equal standing are an error that lists them.
+wrong, so two candidates of equal standing are an error that lists them. So is an energy that by its name is no total energy. A
+name that is given is used, whatever else there is.
 """
 
 import re
+import warnings
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ase import Atoms
 
-from jaxft.errors import InputError
+from jaxft.errors import InputError, nearest
 from jaxft.structures.extxyz import read_frames
-from jaxft.structures.labelled import REF_KEYS, LabelKeys, is_isolated_atom
+from jaxft.structures.labelled import REF_KEYS, LabelKeys, LabelledStructure, is_isolated_atom
 
 KNOWN = {
     "energy": (REF_KEYS.energy, "energy", "dft_energy", "free_energy"),
@@ -23,38 +27,101 @@ KNOWN = {
 
 LOOKS_LIKE = {"energy": r"energ(y|ies)$", "forces": r"forces?$", "stress": r"stress$"}
 
+NOT_TOTAL = (
+    r"formation|binding|cohesi|adsorption|atomi[sz]ation|interaction|reaction|mixing|hull|kinetic|zero_?point|dispersion|"
+    r"per_?atom|relative|strain|surface"
+)
+"""Parts of the names of energies that are no total energies: fitted as one, they would be wrong without a word."""
 
-def detect_keys(path: str | Path) -> LabelKeys:
-    """The names of the labels in an extended XYZ file, judged by its first frame that is no isolated atom.
+VIRIAL = r"virials?$"
 
-    Raises InputError where there is no energy or no forces, or several that could be meant.
+
+@dataclass(frozen=True)
+class GivenKeys:
+    """Names of labels that the user gave; None: found out."""
+
+    energy: str | None = None
+    forces: str | None = None
+    stress: str | None = None
+
+
+NONE_GIVEN = GivenKeys()
+
+
+def detect_keys(path: str | Path, given: GivenKeys = NONE_GIVEN) -> LabelKeys:
+    """The names of the labels in an extended XYZ file, judged by its frames that are no isolated atoms.
+
+    A name that all frames have goes before one that some have. Raises InputError for a given name that no frame has, where there is
+    no energy or no forces, where several could be meant, and where the only energy is not a total energy by its name. A virial
+    without a stress is noted: it is not read.
     """
     frames = read_frames(Path(path))
-    first = next((atoms for atoms in frames if not is_isolated_atom(atoms)), frames[0])
-    alone = is_isolated_atom(first)
-    names = _names(first)
-    found = {what: _choose(path, what, names) for what in KNOWN}
-    missing = [what for what in ("energy", "forces") if found[what] is None and not (alone and what == "forces")]
+    proper = [atoms for atoms in frames if not is_isolated_atom(atoms)]
+    everywhere = sorted({name for atoms in frames for name in _names(atoms)})
+    counts = Counter(name for atoms in proper or frames for name in _names(atoms))
+    common = [name for name in sorted(counts) if counts[name] == len(proper or frames)]
+    found: dict[str, str | None] = {}
+    for what in KNOWN:
+        name = getattr(given, what)
+        if name is not None and name not in everywhere:
+            raise InputError(
+                f"{path} has no entry {name!r}, which --{what}-key names; its entries are {', '.join(everywhere) or 'none'}"
+                f"{nearest(name, everywhere)}"
+            )
+        found[what] = name or _choose(path, what, common) or _choose(path, what, sorted(counts))
+    if found["energy"] is None:
+        _refuse_other_energies(path, sorted(counts))
+    missing = [what for what in ("energy", "forces") if found[what] is None and (proper or what == "energy")]
     if missing:
         raise InputError(
-            f"{path} has no {' and no '.join(missing)}; its entries are {', '.join(names) or 'none'}: label its structures, or "
-            "name the entries with --energy-key and --forces-key"
+            f"{path} has no {' and no '.join(missing)}; its entries are {', '.join(sorted(counts)) or 'none'}: label its "
+            f"structures, or name the entr{'ies' if len(missing) > 1 else 'y'} with "
+            f"{' and '.join(f'--{what}-key' for what in missing)}"
+        )
+    virials = [name for name in counts if _fits(VIRIAL, name)]
+    if virials and found["stress"] is None:
+        warnings.warn(
+            f"{path}: {virials[0]} is not read; for a stress give stress = -{virials[0]} / volume, in eV/Å³",
+            stacklevel=2,
         )
     return LabelKeys(
         found["energy"] or REF_KEYS.energy, found["forces"] or REF_KEYS.forces, found["stress"] or REF_KEYS.stress
     )
 
 
+def describe_keys(keys: LabelKeys, data: Sequence[LabelledStructure]) -> str:
+    """One line: which entries of a file its labels are, and how many structures have a stress."""
+    stressed = sum(item.stress is not None for item in data)
+    share = "" if stressed == len(data) else f" ({stressed} of {len(data)} structures)"
+    stress = f"stress from {keys.stress}{share}" if stressed else "no stress"
+    return f"energy from {keys.energy}, forces from {keys.forces}, {stress}"
+
+
 def _choose(path: str | Path, what: str, names: Sequence[str]) -> str | None:
     for known in KNOWN[what]:
         if known in names:
             return known
-    like = [name for name in names if re.search(LOOKS_LIKE[what], name, flags=re.IGNORECASE)]
+    like = [
+        name for name in names if _fits(LOOKS_LIKE[what], name) and not (what == "energy" and _fits(NOT_TOTAL, name))
+    ]
     if len(like) > 1:
         raise InputError(
             f"{path} has several entries that may be the {what}: {', '.join(like)}; name one with --{what}-key"
         )
     return like[0] if like else None
+
+
+def _refuse_other_energies(path: str | Path, names: Sequence[str]) -> None:
+    other = [name for name in names if _fits(LOOKS_LIKE["energy"], name)]
+    if other:
+        raise InputError(
+            f"{path} has no total energy by the names of its entries, only {', '.join(other)}; expected the total energy in eV. "
+            f"If it is one, say so with --energy-key {other[0]}"
+        )
+
+
+def _fits(pattern: str, name: str) -> bool:
+    return re.search(pattern, name, flags=re.IGNORECASE) is not None
 
 
 def _names(atoms: Atoms) -> list[str]:

@@ -33,9 +33,9 @@ def evaluate_potential(potential: Potential, data: Sequence[LabelledStructure], 
     return Evaluation(prediction, data, errors_of(prediction, data))
 
 
-def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
-    """evaluation.json and parity.png."""
+def write_evaluation(evaluation: Evaluation, folder: Path, entries: str) -> None:
+    """evaluation.json and parity.png. entries: which entries of the file the labels are."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "evaluation.json", FORMAT, VERSION, evaluation.metrics.to_json())
+    write_json(folder / "evaluation.json", FORMAT, VERSION, {"labels": entries, **evaluation.metrics.to_json()})
     figure = parity_figure({"test": (evaluation.prediction, evaluation.data, evaluation.metrics)})
     (folder / "parity.png").write_bytes(png(figure))

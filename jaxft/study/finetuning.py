@@ -35,7 +35,7 @@ from jaxft.report.parity_figure import parity_figure
 from jaxft.report.style import png
 from jaxft.report.training_figure import training_figure
 from jaxft.structures.dataset import LabelledStructure, read_dataset, split_isolated_atoms
-from jaxft.structures.label_keys import detect_keys
+from jaxft.structures.label_keys import NONE_GIVEN, GivenKeys, describe_keys, detect_keys
 from jaxft.structures.labelled import LabelKeys
 from jaxft.study.layout import Layout
 from jaxft.study.progress import Progress
@@ -55,13 +55,13 @@ class DataSettings:
     """Where labels are.
 
     path, test  extended XYZ files; test: never trained on
-    keys        names of the labels; None: found out (``label_keys.py``)
+    keys        names of labels that were given; the others are found out (``label_keys.py``)
     weight_key  entry of a structure that is its weight; None: all weigh the same
     """
 
     path: Path
     test: Path | None = None
-    keys: LabelKeys | None = None
+    keys: GivenKeys = NONE_GIVEN
     weight_key: str | None = None
 
 
@@ -94,11 +94,12 @@ class FinetuningSettings:
 
 @dataclass(frozen=True)
 class Labelled:
-    """What the files hold, sorted out. Sets by name: train, validation, test."""
+    """What the files hold, sorted out. Sets by name: train, validation, test; entries: which are the labels, for each file."""
 
     sets: Mapping[str, Sequence[LabelledStructure]]
     isolated: Mapping[int, float]
     weights: Sequence[float] | None
+    entries: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,8 @@ def run_finetuning(settings: FinetuningSettings, root: Path, progress: Progress)
     labelled = read_labels(settings)
     layout, content = Layout(root), _content(settings, base, labelled)
     _refuse_changed(settings, layout, content)
+    for which, entries in labelled.entries.items():
+        progress.say(f"{which}: {entries}")
     suspicions = check_units(settings, base, labelled.sets["train"], progress, "--trust-units")
     members, extras = _members(settings), _extras(labelled)
     check_fit(base, labelled.sets["train"], members, base=base, extras=extras)
@@ -208,7 +211,9 @@ def _refuse_changed(settings: FinetuningSettings, layout: Layout, content: Mappi
 def read_labels(settings: FinetuningSettings) -> Labelled:
     """Read, split and check the files of labels."""
     data = settings.data
-    structures, isolated = split_isolated_atoms(read_dataset(data.path, data.keys or detect_keys(data.path)))
+    keys = detect_keys(data.path, data.keys)
+    structures, isolated = split_isolated_atoms(read_dataset(data.path, keys))
+    entries = {"labels": describe_keys(keys, structures)}
     if not structures:
         raise InputError(f"{data.path} holds isolated atoms only; expected labelled structures")
     train, aside = split_validation(structures, settings.validation, settings.finetune.seed)
@@ -216,9 +221,20 @@ def read_labels(settings: FinetuningSettings) -> Labelled:
     if aside:
         sets["validation"] = [structures[k] for k in aside]
     if data.test is not None:
-        sets["test"], _ = split_isolated_atoms(read_dataset(data.test, data.keys or detect_keys(data.test)))
+        keys = _keys_of_test(data.test, data.keys)
+        sets["test"], _ = split_isolated_atoms(read_dataset(data.test, keys))
+        entries["labels of the test set"] = describe_keys(keys, sets["test"])
+        if not sets["test"]:
+            raise InputError(f"{data.test} holds isolated atoms only; expected labelled structures to test on")
     weights = None if data.weight_key is None else [_weight(item, data.weight_key, data.path) for item in sets["train"]]
-    return Labelled(sets, isolated, weights)
+    return Labelled(sets, isolated, weights, entries)
+
+
+def _keys_of_test(path: Path, given: GivenKeys) -> LabelKeys:
+    """As for the labels, but a test set may lack the stress that was named; no other is taken for it."""
+    if given.stress is None:
+        return detect_keys(path, given)
+    return replace(detect_keys(path, replace(given, stress=None)), stress=given.stress)
 
 
 def check_units(
@@ -325,6 +341,7 @@ def _evaluate(
         FORMAT,
         VERSION,
         {
+            "entries": dict(labelled.entries),
             "offset": kept[0].offset.describe(),
             "isolated_atoms_ev": {chemical_symbols[z]: e for z, e in sorted(labelled.isolated.items())},
             "suspicions": [str(s) for s in suspicions],

@@ -6,7 +6,8 @@ from ase import Atoms
 from ase.io import write
 
 from jaxft.errors import InputError
-from jaxft.structures.label_keys import detect_keys
+from jaxft.structures.dataset import read_dataset
+from jaxft.structures.label_keys import GivenKeys, describe_keys, detect_keys
 from jaxft.structures.labelled import LabelKeys
 
 
@@ -31,6 +32,7 @@ def file_with(folder, **names):
         ({"energy": ["energy"], "forces": ["forces"]}, ("energy", "forces")),
         ({"energy": ["dft_energy"], "forces": ["dft_forces"]}, ("dft_energy", "dft_forces")),
         ({"energy": ["TotEnergy"], "forces": ["force"]}, ("TotEnergy", "force")),
+        ({"energy": ["TotEnergy", "formation_energy"], "forces": ["force"]}, ("TotEnergy", "force")),
     ],
 )
 def test_known_and_single_names_are_found(tmp_path, names, expected):
@@ -48,8 +50,60 @@ def test_known_and_single_names_are_found(tmp_path, names, expected):
         ),
         ({"forces": ["forces"]}, "has no energy; its entries are forces"),
         ({"energy": ["energy"]}, "has no forces"),
+        (
+            {"energy": ["formation_energy"], "forces": ["forces"]},
+            "only formation_energy.*--energy-key formation_energy",
+        ),
+        ({"energy": ["energy_vasp"], "forces": ["force"]}, "name the entry with --energy-key"),
     ],
 )
 def test_what_can_not_be_known_is_asked_for(tmp_path, names, words):
     with pytest.raises(InputError, match=words):
         detect_keys(file_with(tmp_path, **names))
+
+
+@pytest.mark.parametrize(
+    ("energies", "key"),
+    [(["A_energy", "E_energy"], "A_energy"), (["energy_vasp"], "energy_vasp"), (["formation_energy"],) * 2],
+)
+def test_a_given_name_is_used_whatever_else_there_is(tmp_path, energies, key):
+    key = key if isinstance(key, str) else key[0]
+    found = detect_keys(file_with(tmp_path, energy=energies, forces=["force"]), GivenKeys(energy=key))
+    assert (found.energy, found.forces) == (key, "force")
+
+
+def test_a_given_name_that_no_frame_has_is_refused_with_near_ones(tmp_path):
+    path = file_with(tmp_path, energy=["energy"], forces=["forces"])
+    with pytest.raises(InputError, match="no entry 'dft_stres', which --stress-key names; its entries are"):
+        detect_keys(path, GivenKeys(stress="dft_stres"))
+    with pytest.raises(InputError, match="did you mean 'forces'"):
+        detect_keys(path, GivenKeys(forces="froces"))
+
+
+def boxes(folder, **stresses):
+    """A frame for each number of a list, with entries of that name where the number is not None."""
+    frames = []
+    for k in range(3):
+        box = Atoms("OHH", [[0, 0, 0], [1, 0, 0], [0, 1, k / 100]], cell=[5] * 3, pbc=True, info={"REF_energy": -1.0})
+        box.arrays["REF_forces"] = np.ones((3, 3))
+        box.info.update({name: values[k] * np.eye(3) for name, values in stresses.items() if values[k] is not None})
+        frames.append(box)
+    write(folder / "boxes.extxyz", frames, format="extxyz")
+    return folder / "boxes.extxyz"
+
+
+def test_a_stress_that_the_first_frame_lacks_is_found_and_counted(tmp_path):
+    path = boxes(tmp_path, dft_stress=[None, 1.0, 2.0])
+    keys = detect_keys(path)
+    assert keys.stress == "dft_stress"
+    told = describe_keys(keys, read_dataset(path, keys))
+    assert told == "energy from REF_energy, forces from REF_forces, stress from dft_stress (2 of 3 structures)"
+    assert describe_keys(keys, read_dataset(path)).endswith("no stress")
+
+
+def test_a_virial_is_noted_where_there_is_no_stress(tmp_path):
+    with pytest.warns(
+        UserWarning, match=r"virials is not read; for a stress give stress = -virials / volume, in eV/Å³"
+    ):
+        detect_keys(boxes(tmp_path, virials=[1.0, None, 2.0]))
+    detect_keys(boxes(tmp_path, virials=[1.0, None, 2.0], stress=[1.0, None, 2.0]))

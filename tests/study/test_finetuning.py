@@ -33,7 +33,7 @@ def waters(count=4, seed=0, **info):
 
 
 def configured(path, **sections):
-    return FinetuneConfiguration.model_validate({"data": {"path": str(path)}, "base": "cobalt-mini", **sections})
+    return FinetuneConfiguration.model_validate({"data": {"path": str(path)}, "base": "cobalt-mini"} | sections)
 
 
 @pytest.fixture
@@ -100,3 +100,18 @@ def test_a_finished_folder_without_its_potential_makes_it_again(data, tmp_path, 
     with pytest.raises(InputError, match="trains"):
         finetune(data, output=root)
     assert "model is missing and is made again" in capsys.readouterr().out
+
+
+def test_names_that_are_given_are_used_and_told(tmp_path):
+    frames = waters(3, A_energy=-1.0, E_energy=-2.0)
+    for atoms in frames:
+        del atoms.info["REF_energy"]
+    write(tmp_path / "two.extxyz", frames, format="extxyz")
+    with pytest.raises(InputError, match="name one with --energy-key"):
+        read_labels(finetuning_settings(configured(tmp_path / "two.extxyz"), tmp_path))
+    given = {"path": str(tmp_path / "two.extxyz"), "test": str(tmp_path / "two.extxyz"), "energy_key": "A_energy"}
+    labelled = read_labels(finetuning_settings(configured("", data=given), tmp_path))
+    assert labelled.sets["train"][0].energy == -1.0
+    assert labelled.entries == dict.fromkeys(
+        ("labels", "labels of the test set"), "energy from A_energy, forces from REF_forces, no stress"
+    )
