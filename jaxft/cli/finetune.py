@@ -121,19 +121,31 @@ def evaluate(
 
 
 def print_errors(console: Console, stages: Mapping[str, Mapping[str, "Metrics"]]) -> None:
-    """Two tables, a row for each set and stage: energies (after their mean error was taken off), forces, stress; forces by element.
+    """Two tables, a row for each set and stage: energies as they are and centred, forces, stress; forces by element.
 
     Elements that only replay structures have are left to the JSON file: there may be ninety.
     """
     rows = [(name, stage, sets[name]) for name in next(iter(stages.values())) for stage, sets in stages.items()]
-    whole = _table(
-        "n", *(f"{what}\n{kind}" for what in ("energy\nmeV/atom", "forces\nmeV/Å", "stress\nmeV/Å³") for kind in KINDS)
-    )
+    stressed = any(m.stress_mev is not None for *_, m in rows)
+    units = {"energy": "meV/atom", "forces": "meV/Å"} | ({"stress": "meV/Å³"} if stressed else {})
+    headings = [f"{what}\n{kind}" for what in units for kind in KINDS]
+    headings.insert(2, "centred\nRMSE")
+    whole = _table("n", *headings)
     for name, stage, m in rows:
-        errors = (m.energy_centered_mev, m.forces_mev, m.stress_mev)
-        numbers = [_number(e, kind) for e in errors for kind in KINDS]
+        numbers = [_number(e, kind) for e in (m.energy_mev, m.forces_mev, m.stress_mev)[: len(units)] for kind in KINDS]
+        # of one structure the mean error is the error
+        numbers.insert(2, _number(m.energy_centered_mev if m.n_structures > 1 else None, "RMSE"))
         whole.add_row(name, stage, str(m.n_structures), *numbers)
-    console.print(whole)
+    console.print("errors, " + ", ".join(f"{what} in {unit}" for what, unit in units.items()))
+    _print_whole(console, whole)
+    console.print("centred: energy after the mean error of the set was taken off, a constant that forces don't feel")
+    if "before" in stages:
+        replay = "; of replay with its own" * any(name == "replay" for name, *_ in rows)
+        console.print(f"before: the base with the new reference energies{replay}")
+    for name, m in next(iter(stages.values())).items():
+        count = 0 if m.stress_mev is None else m.stress_mev.count // 9
+        if 0 < count < m.n_structures:
+            console.print(f"stress of {name}: of the {count} of {m.n_structures} structures that have one")
     labelled = [row for row in rows if row[0] != "replay"]
     elements = sorted({element for *_, m in labelled for element in m.forces_by_element_mev})
     if len(elements) > 1:
@@ -142,7 +154,7 @@ def print_errors(console: Console, stages: Mapping[str, Mapping[str, "Metrics"]]
             found = [m.forces_by_element_mev.get(element) for element in elements]
             by_element.add_row(name, stage, *(f"{_number(e, 'RMSE')}, {_number(e, 'MAE')}" for e in found))
         console.print("forces by element, meV/Å")
-        console.print(by_element)
+        _print_whole(console, by_element)
 
 
 KINDS = ("RMSE", "MAE")
@@ -154,6 +166,15 @@ def _table(*headings: str) -> Table:
         left = heading in ("set", "")
         table.add_column(heading, justify="left" if left else "right", vertical="bottom", no_wrap=True)
     return table
+
+
+def _print_whole(console: Console, table: Table) -> None:
+    """Print a table as wide as it is: a console would cut names and numbers to its own width, which is 80 for a pipe."""
+    need = console.measure(table, options=console.options.update(width=10_000)).maximum
+    wide = Console(
+        file=console.file, width=max(console.width, need), force_terminal=console.is_terminal, highlight=False
+    )
+    wide.print(table, crop=False)
 
 
 def _number(errors: "Errors | None", kind: str) -> str:
