@@ -17,12 +17,15 @@ from ase import Atoms
 
 from jaxft.errors import InputError
 from jaxft.finetune.predict_set import predict_set
+from jaxft.md.guards import describe
 from jaxft.md.settings import MDSettings
 from jaxft.md.simulation import advance, start
 from jaxft.potential.potential import Potential
+from jaxft.structures.checks import check_structure
 from jaxft.structures.dataset import LabelledStructure
 from jaxft.structures.extxyz import read_frames
 from jaxft.structures.generate import random_crystals
+from jaxft.structures.species import species_of
 from jaxft.study.progress import Progress
 
 SOURCES = ("none", "dynamics", "generator", "file")
@@ -66,18 +69,37 @@ def replay_structures(
     precision: str,
     progress: Progress,
 ) -> list[LabelledStructure]:
-    """Structures with the base's own labels; none with ``source: none``. A function of its arguments alone."""
+    """Structures with the base's own labels; none with ``source: none``. A function of its arguments alone.
+
+    Dynamics that a guard ends give the frames up to there; that there are fewer than ``count`` is said. Raises InputError where
+    there are none at all, and for a file that can't be read or has elements that the base lacks.
+    """
     if settings.source == "none":
         return []
+    endings: list[str] = []
     with progress.task(f"replay structures ({settings.source})", settings.count, "structures"):
         if settings.source == "generator":
             found = random_crystals(base.elements, settings.count, seed)
         elif settings.source == "file":
             assert settings.file is not None
-            found = _spaced([_bare(atoms) for atoms in read_frames(settings.file)], settings.count)
+            found = _spaced(_read(settings.file, base), settings.count)
         else:
-            found = _dynamics(settings, base, structures, seed, precision)
-        return label_by(base, found, precision)
+            found, endings = _dynamics(settings, base, structures, seed, precision)
+            if not found:
+                raise InputError(
+                    f"replay dynamics gave no structures: {'; '.join(endings)}; lower replay.temperature, relax the structures, or "
+                    "choose replay.source: generator or file"
+                )
+        labelled = label_by(base, found, precision)
+    if len(labelled) < settings.count:
+        why = [
+            *endings,
+            *[f"{len(found) - len(labelled)} have forces beyond {MAX_FORCE:g} eV/Å"] * (len(labelled) < len(found)),
+        ]
+        progress.say(
+            f"replay: {len(labelled)} of {settings.count} structures" + "".join(f"; {reason}" for reason in why)
+        )
+    return labelled
 
 
 def label_by(potential: Potential, structures: Sequence[Atoms], precision: str) -> list[LabelledStructure]:
@@ -98,15 +120,29 @@ def label_by(potential: Potential, structures: Sequence[Atoms], precision: str) 
     return kept
 
 
+def _read(path: Path, base: Potential) -> list[Atoms]:
+    """The structures of a file, looked at before the base is asked."""
+    frames = [_bare(atoms) for atoms in read_frames(path)]
+    for k, atoms in enumerate(frames):
+        what = f"{path} frame {k}"
+        check_structure(atoms, what)
+        try:
+            species_of(atoms.numbers, base.atomic_numbers)
+        except InputError as error:
+            raise InputError(f"{what} ({atoms.get_chemical_formula()}): {error}") from None
+    return frames
+
+
 def _dynamics(
     settings: ReplaySettings, base: Potential, structures: Sequence[Atoms], seed: int, precision: str
-) -> list[Atoms]:
-    """Frames 50 fs apart from Langevin dynamics under the base, as many from each composition."""
+) -> tuple[list[Atoms], list[str]]:
+    """Frames 50 fs apart from Langevin dynamics under the base, as many from each composition; and why any ended early."""
     starts: dict[str, Atoms] = {}
     for atoms in structures:
         starts.setdefault(atoms.get_chemical_formula(), _bare(atoms))
     chosen = list(starts.values())[:STARTS]
-    frames = []
+    frames: list[Atoms] = []
+    endings: list[str] = []
     for k, atoms in enumerate(chosen):
         count = settings.count // len(chosen) + (k < settings.count % len(chosen))
         md = MDSettings("nvt-langevin", settings.temperature, 0.5, friction_per_ps=10.0, frame_every=SPACING_STEPS)
@@ -114,9 +150,13 @@ def _dynamics(
         for _ in range(count):
             simulation, _ = advance(simulation, 1, longest=1)
             if simulation.status.any():
+                steps = int(simulation.replicas.steps[0])
+                endings.append(
+                    f"{atoms.get_chemical_formula()} ended after {steps} steps by {describe(simulation.status[0])}"
+                )
                 break
             frames.append(_bare(simulation.atoms(0)))
-    return frames
+    return frames, endings
 
 
 def _spaced(frames: Sequence[Atoms], count: int) -> list[Atoms]:
