@@ -115,6 +115,8 @@ def evaluate(
     console.print(
         f"mean energy error {evaluation.metrics.energy_mean_mev:+.2f} meV/atom (a constant that forces don't feel)"
     )
+    for suspicion in evaluation.suspicions:
+        console.print(f"note: {suspicion}", style="bold yellow")
     if output is not None:
         write_evaluation(evaluation, output, describe_keys(keys, structures))
         console.print(f"errors and figures: {output}")

@@ -33,12 +33,14 @@ FORCE_UNITS = {
 NEAR = 1.6
 """A slope within this factor of a unit's is taken for it; the units' own slopes are further apart than that, and so is 1."""
 
+OTHER_SIGN = "the other sign"
+
 STRESS_FRAMES = 5
 STRESS_SCALE = 1.0 * units.GPa
 
 
 class Suspicion(NamedTuple):
-    """A label that looks like another unit or sign: which, what it may be, and the numbers behind it."""
+    """A label that looks like another unit or sign: which, what it may be, and the numbers behind it; in words, what to do."""
 
     label: str
     unit: str
@@ -46,16 +48,17 @@ class Suspicion(NamedTuple):
     correlation: float
 
     def __str__(self) -> str:
-        what = f"look like {self.unit}" if self.unit[0] != "t" else f"seem to have {self.unit}"
+        s = "s" * (self.label == "stress")
+        what = f"seem{s} to have {self.unit}" if self.unit == OTHER_SIGN else f"look{s} like {self.unit}"
         expected = {"energies": "eV", "forces": "eV/Å", "stress": "eV/Å³, positive in tension"}[self.label]
         return (
-            f"the {self.label} of the labels {what}: their slope on the base's predictions is {self.slope:.3g} (correlation "
-            f"{self.correlation:.2f}, expected slope near 1); expected {expected}; convert them, or say that they are right"
+            f"the {self.label} of the labels {what}: the slope on the potential's predictions is {self.slope:.3g} (correlation "
+            f"{self.correlation:.2f}, expected slope near 1); expected {expected}; convert {'it' if s else 'them'}"
         )
 
 
 def suspect_units(prediction: SetPrediction, data: Sequence[LabelledStructure]) -> list[Suspicion]:
-    """What looks wrong in the labels of ``data``, of which ``prediction`` is the base's opinion; empty where nothing does."""
+    """What looks wrong in the labels of ``data``, of which ``prediction`` is a potential's opinion; empty where nothing does."""
     found = []
     forces = _slope(
         np.concatenate([f.ravel() for f in prediction.forces]), np.concatenate([d.forces.ravel() for d in data])
@@ -70,7 +73,7 @@ def suspect_units(prediction: SetPrediction, data: Sequence[LabelledStructure]) 
         slope = _slope(*(np.concatenate([np.ravel(pair[side]) for pair in strong]) for side in (0, 1)))
         found += _named("stress", slope, {"GPa": 1.0 / units.GPa, "kbar": 10.0 / units.GPa})
         if slope is not None and slope[1] < -0.5:
-            found.append(Suspicion("stress", "the other sign", *slope))
+            found.append(Suspicion("stress", OTHER_SIGN, *slope))
     return found
 
 

@@ -156,21 +156,15 @@ def run_finetuning(settings: FinetuningSettings, root: Path, progress: Progress)
     _refuse_changed(settings, layout, content)
     for which, entries in labelled.entries.items():
         progress.say(f"{which}: {entries}")
-    suspicions = check_units(settings, base, labelled.sets["train"], progress, "--trust-units")
-    members, extras = _members(settings), _extras(labelled)
-    check_fit(base, labelled.sets["train"], members, base=base, extras=extras)
+    check_fit(base, labelled.sets["train"], _members(settings), base=base, extras=_extras(labelled))
     if "test" in labelled.sets:
         check_labels(labelled.sets["test"], base.atomic_numbers)
+    suspicions = check_units(settings, base, labelled, progress, "--trust-units")
+    # before the folder is begun: what is wrong with replay leaves nothing behind either
+    structures = [d.atoms for d in labelled.sets["train"]]
+    replay = replay_structures(settings.replay, base, structures, settings.finetune.seed, settings.precision, progress)
     with alone(layout):
         open_record(layout, settings.configuration, settings.finetune.seed, content)
-        replay = replay_structures(
-            settings.replay,
-            base,
-            [d.atoms for d in labelled.sets["train"]],
-            settings.finetune.seed,
-            settings.precision,
-            progress,
-        )
         results = _train(settings, base, labelled, replay, layout, progress)
         outcome = _evaluate(settings, base, labelled, replay, results, root, suspicions)
         close_record(layout, {"chunks of training": COMPILATIONS.total()})
@@ -238,16 +232,25 @@ def _keys_of_test(path: Path, given: GivenKeys) -> LabelKeys:
 
 
 def check_units(
-    settings: FinetuningSettings, base: Potential, train: Sequence[LabelledStructure], progress: Progress, trust: str
+    settings: FinetuningSettings, base: Potential, labelled: Labelled, progress: Progress, trust: str
 ) -> list[Suspicion]:
-    """What looks wrong in the labels. Raises InputError for energies and forces, unless they are trusted; trust: how to say so."""
-    # raised before the step counts as done: only what is done is written to the log, and what is refused leaves nothing
-    with progress.task("base on the labels", len(train), "structures"):
-        suspicions = suspect_units(predict_set(base, [d.atoms for d in train], dtype=settings.precision), train)
-        bad = [s for s in suspicions if s.label != "stress"]
-        if bad and not settings.trust_units:
-            raise InputError(f"{settings.data.path}: {bad[0]} ({trust})")
-    return suspicions
+    """What looks like another unit in the labels and in the test set.
+
+    Raises InputError for energies and forces, unless they are trusted; trust: how to say so.
+    """
+    found: list[Suspicion] = []
+    for name, path, what in (("train", settings.data.path, "labels"), ("test", settings.data.test, "test set")):
+        if name not in labelled.sets:
+            continue
+        data = labelled.sets[name]
+        # raised before the step counts as done: only what is done is written to the log, and what is refused leaves nothing
+        with progress.task(f"base on the {what}", len(data), "structures"):
+            suspicions = suspect_units(predict_set(base, [d.atoms for d in data], dtype=settings.precision), data)
+            bad = [s for s in suspicions if s.label != "stress"]
+            if bad and not settings.trust_units:
+                raise InputError(f"{path}: {bad[0]}, or say with {trust} that they are right")
+        found += suspicions
+    return list(dict.fromkeys(found))
 
 
 def _weight(item: LabelledStructure, key: str, path: Path) -> float:

@@ -79,3 +79,11 @@ def prediction_parts(prediction):
 def test_one_structure_says_nothing_of_energies():
     prediction, data = planted(n=1)
     assert suspect_units(prediction, data) == []
+
+
+def test_one_stress_has_one_verb():
+    prediction, data = planted()
+    (found,) = suspect_units(prediction, scaled(data, stress=-1.0))
+    assert "the stress of the labels seems to have the other sign" in str(found)
+    (found,) = suspect_units(prediction, scaled(data, stress=1 / units.GPa))
+    assert "the stress of the labels looks like GPa" in str(found)

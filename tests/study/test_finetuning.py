@@ -3,17 +3,21 @@
 import numpy as np
 import pytest
 import typer
-from ase import Atoms
+from ase import Atoms, units
 from ase.io import write
+from rich.console import Console
 
 import jaxft
 from jaxft.cli.config import FinetuneConfiguration
 from jaxft.cli.finetune import finetune
+from jaxft.cli.progress import TerminalProgress
 from jaxft.cli.settings import finetuning_settings
 from jaxft.errors import InputError
+from jaxft.finetune.predict_set import SetPrediction
 from jaxft.records import write_json
-from jaxft.study import finetuning
-from jaxft.study.finetuning import read_labels
+from jaxft.structures.dataset import LabelledStructure
+from jaxft.study import evaluation, finetuning
+from jaxft.study.finetuning import Labelled, read_labels
 from jaxft.study.layout import Layout
 from jaxft.study.record import close_record, open_record
 
@@ -115,3 +119,48 @@ def test_names_that_are_given_are_used_and_told(tmp_path):
     assert labelled.entries == dict.fromkeys(
         ("labels", "labels of the test set"), "energy from A_energy, forces from REF_forces, no stress"
     )
+
+
+def test_bad_replay_input_is_found_before_the_folder_is_begun(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(finetuning, "predict_set", lambda *_, **__: None)
+    monkeypatch.setattr(finetuning, "suspect_units", lambda *_: [])
+    (tmp_path / "c.yaml").write_text("replay: {source: file, file: absent.extxyz}\n")
+    with pytest.raises(InputError, match=r"absent.extxyz does not exist"):
+        finetune(data, config=tmp_path / "c.yaml", output=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def planted(structures, forces=1.0):
+    """What a base says of structures, and those with labels of which the forces are scaled."""
+    rng = np.random.default_rng(0)
+    said = SetPrediction(
+        rng.normal(size=len(structures)), tuple(rng.normal(size=(3, 3)) for _ in structures), (None,) * 4
+    )
+    return said, [
+        LabelledStructure(a, e, forces * f) for a, e, f in zip(structures, said.energies, said.forces, strict=True)
+    ]
+
+
+def test_evaluate_notes_units(monkeypatch):
+    said, data = planted(waters(), forces=units.Bohr / units.Hartree)
+    monkeypatch.setattr(evaluation, "predict_set", lambda *_, **__: said)
+    (found,) = evaluation.evaluate_potential(jaxft.load("cobalt-mini"), data, "float32").suspicions
+    assert found.unit == "Hartree/Bohr"
+
+
+def test_a_test_set_in_other_units_is_refused_before_the_folder_is_begun(data, tmp_path, monkeypatch):
+    write(tmp_path / "test.extxyz", waters(seed=1), format="extxyz")
+    settings = finetuning_settings(
+        configured("", data={"path": str(data), "test": str(tmp_path / "test.extxyz")}), tmp_path
+    )
+    said, good = planted(waters())
+    _, bad = planted(waters(), forces=units.Bohr / units.Hartree)
+    monkeypatch.setattr(finetuning, "read_labels", lambda _: Labelled({"train": good, "test": bad}, {}, None, {}))
+    monkeypatch.setattr(finetuning, "predict_set", lambda *_, **__: said)
+    with pytest.raises(
+        InputError, match=r"test.extxyz: the forces of the labels look like Hartree/Bohr.*--trust-units"
+    ):
+        finetuning.run_finetuning(
+            settings, tmp_path / "out", TerminalProgress(Console(quiet=True), tmp_path / "log.txt")
+        )
+    assert not (tmp_path / "out").exists()
