@@ -202,7 +202,8 @@ def _configuration(
     folder = Path() if config is None else config.parent
     read = FinetuneConfiguration() if config is None else read_as(FinetuneConfiguration, config)
     if not data.is_file():
-        raise InputError(f"{data} does not exist; expected a labelled extended XYZ file")
+        what = "is a folder" if data.is_dir() else "does not exist"
+        raise InputError(f"{data} {what}; expected a labelled extended XYZ file")
     section = read.data.model_dump()
     section["test"] = str(test) if test is not None else section["test"] and str(folder / section["test"])
     section.update({name: value for name, value in keys.items() if value is not None}, path=str(data))

@@ -17,7 +17,7 @@ from jaxft.structures.species import species_of
 def check_labels(
     data: Sequence[LabelledStructure], atomic_numbers: Sequence[int], *, need_stress: bool = False
 ) -> None:
-    """Raise InputError for what can't be learned from, naming the structure by its place in ``data``.
+    """Raise InputError for what can't be learned from, naming the structure by its file and frame, or its place in ``data``.
 
     An empty set, unusable structures, elements outside ``atomic_numbers``, labels that are not finite or of the wrong
     shape, a stress on a structure that is not fully periodic; with ``need_stress`` also a structure without one: a
@@ -26,9 +26,12 @@ def check_labels(
     if len(data) == 0:
         raise InputError("there are no labelled structures; expected at least one")
     for place, item in enumerate(data):
-        what = f"labelled structure {place} ({item.atoms.get_chemical_formula()})"
+        what = f"{item.where or f'labelled structure {place}'} ({item.atoms.get_chemical_formula()})"
         check_structure(item.atoms, what)
-        species_of(item.atoms.numbers, atomic_numbers)
+        try:
+            species_of(item.atoms.numbers, atomic_numbers)
+        except InputError as error:
+            raise InputError(f"{what}: {error}") from None
         if not np.isfinite(item.energy):
             raise InputError(
                 f"{what} has energy {item.energy} eV; expected a finite number; remove it or label it again"

@@ -1,9 +1,12 @@
 """Setting labelled structures aside for validation, so that neighbours in time don't sit on both sides.
 
 trajectory  the last part of each trajectory in the order of the file; a trajectory is what shares a value of ``key``, or else a
-            composition. Frames that were shuffled beforehand lose nothing by it
+            composition. Of a file whose frames were shuffled, neighbours in time are on both sides whatever is set aside, and the
+            errors come out too small: use ``key`` with an entry that tells trajectories (or molecules) apart
 key         whole groups of structures that share a value of ``key``, drawn by the seed
 random      any structures, drawn by the seed: only for structures that are independent
+
+A structure that occurs several times is on one side: repeats go where the first of them goes.
 """
 
 from collections.abc import Hashable, Sequence
@@ -12,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxft.errors import InputError, nearest
-from jaxft.structures.dataset import LabelledStructure
+from jaxft.structures.dataset import LabelledStructure, find_duplicates
 
 ALL_TRAIN = 50
 """Labels up to which all are trained on (protocol 2)."""
@@ -52,8 +55,8 @@ def split_validation(
 ) -> tuple[list[int], list[int]]:
     """Numbers of the structures to train on, and of those set aside, both ascending.
 
-    At least one structure is set aside where the share is above 0. Raises InputError where nothing would be left to train on, and
-    for a key that a structure lacks.
+    At least one structure is set aside where the share, which is of the different structures, is above 0. Raises InputError where
+    nothing would be left to train on, and for a key that a structure lacks.
     """
     share = settings.share
     if share is None:
@@ -61,13 +64,15 @@ def split_validation(
     if share == 0.0:
         return list(range(len(data))), []
     generator = np.random.default_rng(seed)
-    wanted = max(1, round(share * len(data)))
+    first_of = {again: first for first, again in find_duplicates(data)}
+    different = [k for k in range(len(data)) if k not in first_of]
+    wanted = max(1, round(share * len(different)))
     groups: dict[Hashable, list[int]] = {}
-    for k, item in enumerate(data):
-        groups.setdefault(_group(item, k, settings), []).append(k)
+    for k in different:
+        groups.setdefault(_group(data[k], k, settings), []).append(k)
     aside: list[int] = []
     if settings.by == "random":
-        aside = generator.permutation(len(data))[:wanted].tolist()
+        aside = [different[place] for place in generator.permutation(len(different))[:wanted]]
     elif settings.by == "trajectory":
         for members in groups.values():
             count = round(share * len(members))
@@ -81,13 +86,16 @@ def split_validation(
             if len(aside) >= wanted or len(groups) == 1:
                 break
             aside += groups[names[place]]
-    rest = sorted(set(range(len(data))) - set(aside))
+    chosen = set(aside)
+    aside = [k for k in range(len(data)) if first_of.get(k, k) in chosen]
+    rest = [k for k in range(len(data)) if first_of.get(k, k) not in chosen]
     if not rest or not aside:
         raise InputError(
-            f"validation.share {share} of {len(data)} structures in {len(groups)} groups leaves {len(rest)} to train on "
-            f"and {len(aside)} aside; expected at least one of each: choose another share, or another way to split"
+            f"validation.share {share} of {len(different)} different structures in {len(groups)} groups leaves "
+            f"{len(rest)} to train on and {len(aside)} aside; expected at least one of each: choose another share, or another way "
+            "to split"
         )
-    return rest, sorted(aside)
+    return rest, aside
 
 
 def _group(item: LabelledStructure, number: int, settings: ValidationSettings) -> Hashable:

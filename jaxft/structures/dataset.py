@@ -7,6 +7,7 @@ with the frames by number; nothing is dropped or mended on the way. Splitting da
 import re
 import warnings
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,8 +62,9 @@ def read_dataset(path: str | Path, keys: LabelKeys = REF_KEYS) -> list[LabelledS
     dataset = []
     for k, atoms in enumerate(frames):
         check_structure(atoms, f"{path} frame {k}")
-        dataset.append(label_of(atoms, keys, f"{path} frame {k}"))
+        dataset.append(replace(label_of(atoms, keys, f"{path} frame {k}"), where=f"{path} frame {k}"))
     _note_duplicates(path, dataset)
+    _note_left_stress(path, frames, keys)
     return dataset
 
 
@@ -145,6 +147,21 @@ def _note_duplicates(path: Path, dataset: Sequence[LabelledStructure]) -> None:
         f"{path}: frame {again} repeats the structure of frame {first}{differs}{more}; repeats count twice in a fit",
         stacklevel=3,
     )
+
+
+def _note_left_stress(path: Path, frames: Sequence[Atoms], keys: LabelKeys) -> None:
+    """A molecule or a slab has no stress: codes that print one for any box print zeros, or that of a box with vacuum in it."""
+    left = [
+        k
+        for k, atoms in enumerate(frames)
+        if not atoms.pbc.all() and not is_isolated_atom(atoms) and find_value(atoms, keys.stress) is not None
+    ]
+    if left:
+        warnings.warn(
+            f"{path}: {keys.stress} of {len(left)} of {len(frames)} frames (first: {left[0]}) is left out, since their cells are "
+            "not periodic in all directions",
+            stacklevel=3,
+        )
 
 
 def _take_off_format(atoms: Atoms, what: str) -> None:

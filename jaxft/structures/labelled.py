@@ -44,12 +44,14 @@ class LabelledStructure:
     energy   eV, total
     forces   (atoms, 3) eV/Å
     stress   (3, 3) eV/Å³, ASE's sign (positive in tension), symmetric; None where there is none
+    where    the file and the frame that it came from, for messages; empty where it came from none
     """
 
     atoms: Atoms
     energy: float
     forces: Float[np.ndarray, "atoms 3"]
     stress: Float[np.ndarray, "3 3"] | None = None
+    where: str = ""
 
     @property
     def info(self) -> dict[str, Any]:
@@ -62,8 +64,9 @@ def label_of(atoms: Atoms, keys: LabelKeys = REF_KEYS, what: str = "the structur
 
     Nothing is computed: only results that are already there count. ``atoms`` is copied, never changed. An isolated atom
     needs no forces (they are zero). Stress may be 3 by 3, 9 numbers, or 6 in ASE's Voigt order xx yy zz yz xz xy.
-    Raises InputError, which names ``what``, for labels that are missing, misshapen or not finite, for a stress that
-    is not symmetric, and for a stress where the cell is not periodic in all directions.
+    A stress where the cell is not periodic in all directions is left out: it is no quantity of the material there.
+    Raises InputError, which names ``what``, for labels that are missing, misshapen or not finite, and for a stress that
+    is not symmetric.
     """
     energy, forces, stress = (find_value(atoms, key) for key in (keys.energy, keys.forces, keys.stress))
     bare = atoms.copy()
@@ -82,7 +85,7 @@ def label_of(atoms: Atoms, keys: LabelKeys = REF_KEYS, what: str = "the structur
         bare,
         _checked_energy(energy, f"{what}: {keys.energy}"),
         _checked_forces(forces, len(bare), f"{what}: {keys.forces}"),
-        None if stress is None else _checked_stress(stress, bare, f"{what}: {keys.stress}"),
+        None if stress is None or not bare.pbc.all() else _checked_stress(stress, f"{what}: {keys.stress}"),
     )
 
 
@@ -141,12 +144,10 @@ def _checked_forces(value: Any, n_atoms: int, what: str) -> Float[np.ndarray, "a
     return forces
 
 
-def _checked_stress(value: Any, atoms: Atoms, what: str) -> Float[np.ndarray, "3 3"]:
+def _checked_stress(value: Any, what: str) -> Float[np.ndarray, "3 3"]:
     stress = _floats(value, what)
     if stress.shape not in ((3, 3), (9,), (6,)):
         raise InputError(f"{what} has shape {stress.shape}; expected 3 by 3, or the 6 numbers xx yy zz yz xz xy")
-    if not atoms.pbc.all():
-        raise InputError(f"{what} is given, but the cell is not periodic in all directions; correct pbc or remove it")
     stress = voigt_6_to_full_3x3_stress(stress) if stress.shape == (6,) else stress.reshape(3, 3)
     if np.abs(stress - stress.T).max() > 1e-5 * max(np.abs(stress).max(), 1e-3):
         raise InputError(f"{what} is not symmetric ({stress.ravel().tolist()}); expected a symmetric stress in eV/Å³")

@@ -54,5 +54,10 @@ def test_stress_of_a_slab_is_refused(labels):
 
 
 def test_unknown_element_is_refused(labels):
-    with pytest.raises(InputError, match="does not know O"):
+    with pytest.raises(InputError, match=r"labelled structure 0 \(HO\): .* does not know O"):
         check_labels(labels, (1, 6))
+
+
+def test_a_structure_of_a_file_is_named_by_its_frame(labels):
+    with pytest.raises(InputError, match=r"^waters.extxyz frame 7 \(HO\): .* does not know O"):
+        check_labels(changed(labels, 0, where="waters.extxyz frame 7"), (1, 6))

@@ -9,12 +9,12 @@ from jaxft.finetune.validation import ValidationSettings, split_validation
 from jaxft.structures.dataset import LabelledStructure
 
 
-def labelled(formula, **info):
-    atoms = Atoms(formula, positions=np.arange(3 * len(Atoms(formula))).reshape(-1, 3), info=info)
+def labelled(formula, place=0.0, **info):
+    atoms = Atoms(formula, positions=place + np.arange(3 * len(Atoms(formula))).reshape(-1, 3), info=info)
     return LabelledStructure(atoms, 0.0, np.zeros((len(atoms), 3)), None)
 
 
-TWO_RUNS = [labelled("OH", run="a") for _ in range(20)] + [labelled("OHH", run="b") for _ in range(10)]
+TWO_RUNS = [labelled("OH", k, run="a") for k in range(20)] + [labelled("OHH", k, run="b") for k in range(10)]
 
 
 @pytest.mark.parametrize("key", [None, "run"])
@@ -25,7 +25,7 @@ def test_the_end_of_each_trajectory_is_set_aside(key):
 
 
 def test_groups_stay_whole():
-    groups = [labelled("OH", mol=str(k // 3)) for k in range(30)]
+    groups = [labelled("OH", k, mol=str(k // 3)) for k in range(30)]
     train, aside = split_validation(groups, ValidationSettings(0.2, "key", "mol"), seed=1)
     assert len(aside) == 6
     assert {k // 3 for k in aside}.isdisjoint({k // 3 for k in train})
@@ -43,7 +43,7 @@ def test_nothing_is_set_aside_unless_asked():
 
 
 def test_above_fifty_labels_a_tenth_is_set_aside_unless_said_otherwise():
-    many = TWO_RUNS * 2
+    many = [labelled("OH", k) for k in range(40)] + [labelled("OHH", k) for k in range(20)]
     assert len(split_validation(many, ValidationSettings(), 0)[1]) == 6
     assert split_validation(many, ValidationSettings(0.0), 0)[1] == []
 
@@ -51,6 +51,16 @@ def test_above_fifty_labels_a_tenth_is_set_aside_unless_said_otherwise():
 def test_short_trajectories_still_give_one():
     each = [labelled(formula) for formula in ("OH", "OHH", "OOH")]
     assert len(split_validation(each, ValidationSettings(0.1), 0)[1]) == 1
+
+
+@pytest.mark.parametrize("settings", [{"by": "trajectory"}, {"by": "random"}, {"by": "key", "key": "run"}])
+@pytest.mark.parametrize("order", ["one after another", "side by side"])
+def test_repeats_stay_on_one_side(settings, order):
+    number = [k % 30 if order == "one after another" else k // 2 for k in range(60)]
+    train, aside = split_validation([TWO_RUNS[k] for k in number], ValidationSettings(0.2, **settings), 0)
+    assert {number[k] for k in aside}.isdisjoint({number[k] for k in train})
+    assert sorted(train + aside) == list(range(60))
+    assert len(aside) == (12 if settings["by"] != "key" else 2 * len({number[k] for k in aside}))
 
 
 @pytest.mark.parametrize(

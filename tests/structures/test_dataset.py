@@ -139,6 +139,18 @@ def test_molecules_have_no_stress(tmp_path):
     assert found.atoms.cell.rank == 0
 
 
+def test_a_stress_of_a_slab_is_left_out_with_a_note(tmp_path):
+    slab = 'Lattice="5 0 0 0 5 0 0 0 20" pbc="T T F" REF_stress="0 0 0 0 0 0 0 0 0"'
+    (tmp_path / "a").write_text(
+        GOOD.replace("-1.5", f"-1.5 {slab}") + frame(f"{PROPERTIES} REF_energy=-2.0", ("O 0 0 0 1 2 3",))
+    )
+    with pytest.warns(UserWarning, match=r"REF_stress of 1 of 2 frames \(first: 0\) is left out"):
+        found = read_dataset(tmp_path / "a")
+    assert found[0].stress is None
+    assert "REF_stress" not in found[0].info
+    assert found[0].where == f"{tmp_path / 'a'} frame 0"
+
+
 def test_isolated_atoms_need_no_forces_and_can_be_set_apart(tmp_path):
     box = 'Lattice="20 0 0 0 20 0 0 0 20" pbc="T T T"'
     marked = frame(f"{box} Properties=species:S:1:pos:R:3 REF_energy=-13.6 config_type=IsolatedAtom", ("H 0 0 0",))
@@ -243,8 +255,7 @@ GOOD = frame(f"{PROPERTIES} REF_energy=-1.5")
         (GOOD.replace("forces:R:3", "forces:R:2"), r"REF_forces has shape \(2, 2\); expected \(2, 3\)"),
         (GOOD.replace("O 0 0 0", "O 0 0 nan"), "frame 0 has positions that are not finite"),
         (GOOD.replace("H 0 0 1", "H 0 0 0"), "frame 0 has coincident atoms"),
-        (GOOD.replace("-1.5", '-1.5 REF_stress="1 0 0 0 1 0 0 0 1"'), "not periodic in all directions"),
-        (GOOD.replace("-1.5", '-1.5 REF_stress="1 0 0 0"'), r"REF_stress has shape \(4,\)"),
+        (GOOD.replace("-1.5", '-1.5 Lattice="5 0 0 0 5 0 0 0 5" REF_stress="1 0 0 0"'), r"REF_stress has shape \(4,\)"),
         (
             GOOD.replace("-1.5", '-1.5 Lattice="5 0 0 0 5 0 0 0 5" REF_stress="1 1 0 0 1 0 0 0 1"'),
             "REF_stress is not symmetric",

@@ -164,3 +164,8 @@ def test_a_test_set_in_other_units_is_refused_before_the_folder_is_begun(data, t
             settings, tmp_path / "out", TerminalProgress(Console(quiet=True), tmp_path / "log.txt")
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_is_called_a_folder(tmp_path):
+    with pytest.raises(InputError, match="is a folder; expected a labelled extended XYZ file"):
+        finetune(tmp_path)
