@@ -77,7 +77,12 @@ def finetune(
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="potential: a zoo name, a file, or a folder", show_default=False)],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="potential: a zoo name, a file, a folder, or the output of jaxft finetune", show_default=False
+        ),
+    ],
     data: Annotated[Path, typer.Argument(help="labelled extended XYZ", show_default=False)],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="folder for errors as JSON and parity plots")
@@ -105,16 +110,20 @@ def evaluate(
     if not structures:
         raise InputError(f"{data} holds isolated atoms only; expected labelled structures")
 
-    from jaxft.potential.load import load
-    from jaxft.study.evaluation import evaluate_potential, write_evaluation
+    from jaxft.study.evaluation import evaluate_potentials, load_members, write_evaluation
 
-    evaluation = evaluate_potential(load(model, head=head), structures, precision)
+    evaluation = evaluate_potentials(load_members(model, head), structures, precision)
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"labels: {describe_keys(keys, structures)}")
     print_errors(console, {"": {data.name: evaluation.metrics}})
     console.print(
         f"mean energy error {evaluation.metrics.energy_mean_mev:+.2f} meV/atom (a constant that forces don't feel)"
     )
+    if evaluation.forces_spread_mev is not None:
+        console.print(
+            f"mean of a committee of {evaluation.members}; its spread: {evaluation.forces_spread_mev:.3g} meV/Å (standard "
+            "deviation of a force component, RMS)"
+        )
     for suspicion in evaluation.suspicions:
         console.print(f"note: {suspicion}", style="bold yellow")
     if output is not None:

@@ -9,12 +9,12 @@ import csv
 import hashlib
 import io
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ase.data import chemical_symbols
 
 from jaxft.errors import InputError, nearest
@@ -34,9 +34,10 @@ from jaxft.records import read_json, write_json, write_text
 from jaxft.report.parity_figure import parity_figure
 from jaxft.report.style import png
 from jaxft.report.training_figure import training_figure
-from jaxft.structures.dataset import LabelledStructure, read_dataset, split_isolated_atoms
+from jaxft.structures.dataset import LabelledStructure, find_duplicates, read_dataset, split_isolated_atoms
 from jaxft.structures.label_keys import NONE_GIVEN, GivenKeys, describe_keys, detect_keys
 from jaxft.structures.labelled import LabelKeys
+from jaxft.study.evaluation import mean_of, predictions_of
 from jaxft.study.layout import Layout
 from jaxft.study.progress import Progress
 from jaxft.study.record import FORMAT as RUN_FORMAT
@@ -220,8 +221,20 @@ def read_labels(settings: FinetuningSettings) -> Labelled:
         entries["labels of the test set"] = describe_keys(keys, sets["test"])
         if not sets["test"]:
             raise InputError(f"{data.test} holds isolated atoms only; expected labelled structures to test on")
+        _note_tested_twice(structures, sets["test"], data.test)
     weights = None if data.weight_key is None else [_weight(item, data.weight_key, data.path) for item in sets["train"]]
     return Labelled(sets, isolated, weights, entries)
+
+
+def _note_tested_twice(structures: Sequence[LabelledStructure], test: Sequence[LabelledStructure], path: Path) -> None:
+    n = len(structures)
+    # repeats within the labels, or within the test set, are somebody else's business
+    both = [again for first, again in find_duplicates([*structures, *test]) if first < n <= again]
+    if both:
+        warnings.warn(
+            f"{path}: {len(both)} of {len(test)} structures are among the labels too; errors on them are no test",
+            stacklevel=3,
+        )
 
 
 def _keys_of_test(path: Path, given: GivenKeys) -> LabelKeys:
@@ -364,16 +377,7 @@ def _evaluate(
 
 
 def _said(potentials: Sequence[Potential], data: Sequence[LabelledStructure], dtype: str) -> SetPrediction:
-    """The mean prediction of some potentials."""
-    said = [predict_set(potential, [d.atoms for d in data], dtype=dtype) for potential in potentials]
-    return SetPrediction(
-        np.mean([s.energies for s in said], axis=0),
-        tuple(np.mean(arrays, axis=0) for arrays in zip(*(s.forces for s in said), strict=True)),
-        tuple(
-            None if arrays[0] is None else np.mean(arrays, axis=0)
-            for arrays in zip(*(s.stresses for s in said), strict=True)
-        ),
-    )
+    return mean_of(predictions_of(potentials, data, dtype))
 
 
 def _history(results: Sequence[FitResult]) -> str:

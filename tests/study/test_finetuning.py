@@ -1,5 +1,8 @@
 """What surrounds a fine-tune: when a folder is finished, and what is refused before one is begun. Nothing is trained here."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import typer
@@ -113,7 +116,10 @@ def test_names_that_are_given_are_used_and_told(tmp_path):
     write(tmp_path / "two.extxyz", frames, format="extxyz")
     with pytest.raises(InputError, match="name one with --energy-key"):
         read_labels(finetuning_settings(configured(tmp_path / "two.extxyz"), tmp_path))
-    given = {"path": str(tmp_path / "two.extxyz"), "test": str(tmp_path / "two.extxyz"), "energy_key": "A_energy"}
+    for k, atoms in enumerate(frames):
+        atoms.positions += k + 1.0
+    write(tmp_path / "test.extxyz", frames, format="extxyz")
+    given = {"path": str(tmp_path / "two.extxyz"), "test": str(tmp_path / "test.extxyz"), "energy_key": "A_energy"}
     labelled = read_labels(finetuning_settings(configured("", data=given), tmp_path))
     assert labelled.sets["train"][0].energy == -1.0
     assert labelled.entries == dict.fromkeys(
@@ -144,8 +150,33 @@ def planted(structures, forces=1.0):
 def test_evaluate_notes_units(monkeypatch):
     said, data = planted(waters(), forces=units.Bohr / units.Hartree)
     monkeypatch.setattr(evaluation, "predict_set", lambda *_, **__: said)
-    (found,) = evaluation.evaluate_potential(jaxft.load("cobalt-mini"), data, "float32").suspicions
+    (found,) = evaluation.evaluate_potentials([jaxft.load("cobalt-mini")], data, "float32").suspicions
     assert found.unit == "Hartree/Bohr"
+
+
+def test_evaluate_takes_the_mean_of_a_committee_and_tells_its_spread(monkeypatch):
+    said, data = planted(waters())
+    others = [
+        SimpleNamespace(atomic_numbers=(1, 8), said=replace(said, forces=tuple(f + shift for f in said.forces)))
+        for shift in (-0.1, 0.1)
+    ]
+    monkeypatch.setattr(evaluation, "predict_set", lambda which, *_, **__: which.said)
+    judged = evaluation.evaluate_potentials(others, data, "float32")
+    assert judged.members == 2
+    assert judged.metrics.forces_mev.rmse == pytest.approx(0.0, abs=1e-9)
+    assert judged.forces_spread_mev == pytest.approx(100.0 * np.sqrt(2.0))
+
+
+def test_evaluate_finds_the_potentials_of_a_fine_tunes_folder(tmp_path):
+    base = jaxft.load("cobalt-mini")
+    base.save(tmp_path / "one" / "model")
+    for k in (0, 1, 10):
+        base.save(tmp_path / "committee" / f"model-{k}")
+    for name, count in (("one", 1), ("one/model", 1), ("committee", 3)):
+        assert len(evaluation.load_members(str(tmp_path / name))) == count
+    assert len(evaluation.load_members("cobalt-mini")) == 1
+    with pytest.raises(InputError):
+        evaluation.load_members(str(tmp_path))
 
 
 def test_a_test_set_in_other_units_is_refused_before_the_folder_is_begun(data, tmp_path, monkeypatch):
@@ -169,3 +200,10 @@ def test_a_test_set_in_other_units_is_refused_before_the_folder_is_begun(data, t
 def test_a_folder_is_called_a_folder(tmp_path):
     with pytest.raises(InputError, match="is a folder; expected a labelled extended XYZ file"):
         finetune(tmp_path)
+
+
+def test_test_structures_that_are_trained_on_are_noted(data, tmp_path):
+    write(tmp_path / "test.extxyz", [*waters(1), *waters(2, seed=1)], format="extxyz")
+    given = {"path": str(data), "test": str(tmp_path / "test.extxyz")}
+    with pytest.warns(UserWarning, match="1 of 3 structures are among the labels too"):
+        read_labels(finetuning_settings(configured("", data=given), tmp_path))
