@@ -190,8 +190,9 @@ def _refuse_changed(settings: FinetuningSettings, layout: Layout, content: Mappi
     """Raise InputError where the run in the folder began with other labels, or another base, of the same names."""
     if not layout.record.exists():
         return
-    began = read_json(layout.record, RUN_FORMAT, RUN_VERSION).get("content")
-    changed = [] if began is None else [name for name in content if began.get(name) != content[name]]
+    # an older record may lack a name: what it doesn't know it doesn't contradict
+    began = read_json(layout.record, RUN_FORMAT, RUN_VERSION).get("content") or {}
+    changed = [name for name in content if name in began and began[name] != content[name]]
     if not changed:
         return
     names = {"base": f"the base {settings.base}", "test": f"the labels of {settings.data.test}"}

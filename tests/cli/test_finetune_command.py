@@ -89,11 +89,15 @@ def test_a_training_that_stops_leaves_its_last_good_parameters_and_says_so(data,
         finetune(data / "waters.extxyz", config=tmp_path / "wild.yaml", output=tmp_path / "out")
     assert stop.value.exit_code == 3
     assert "the last good parameters are kept" in capsys.readouterr().out
+    with pytest.raises(typer.Exit) as stop:
+        finetune(data / "waters.extxyz", config=tmp_path / "wild.yaml", output=tmp_path / "out")
+    assert stop.value.exit_code == 3
+    assert "the last good parameters are kept" in capsys.readouterr().out
     assert np.isfinite(Evaluator(jaxft.load(tmp_path / "out" / "model"))(waters(1)[0]).forces).all()
 
 
 def test_a_test_file_of_unknown_elements_is_refused_before_anything_is_written(data, tmp_path):
-    helium = waters(2)
+    helium = waters(2, seed=2)
     helium[1].symbols[0] = "He"
     write(tmp_path / "helium.extxyz", helium, format="extxyz")
     with pytest.raises(InputError, match="does not know He"):
