@@ -129,7 +129,9 @@ def _check(settings: SweepSettings, make: Make, shared: _Shared, progress: Progr
         except InputError as error:
             varied = "".join(f" ({name}: {v!r})" for name, v in variant.items() if v != variants[0][name])
             raise InputError(f"{error}{varied}") from None
-    for suspicion in check_units(shared.first, shared.base(shared.first), shared.labelled, progress, "trust_units: true"):
+    for suspicion in check_units(
+        shared.first, shared.base(shared.first), shared.labelled, progress, "trust_units: true"
+    ):
         progress.say(f"note: {suspicion}")
     for one in made:
         shared.replay(one)
