@@ -42,7 +42,8 @@ def finetune(
     settings = finetuning_settings(configuration, Path())
     root = output or data.with_name(f"{data.stem}-finetuned")
 
-    from jaxft.study.finetuning import failure_note, finished_run, run_finetuning
+    from jaxft.study.finetune_folder import finished_run
+    from jaxft.study.finetuning import failure_note, run_finetuning
 
     console = Console(soft_wrap=True, highlight=False)
     done = finished_run(settings, root)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jaxft.jobs.settings import ExecutorSettings
     from jaxft.md.settings import MDSettings
     from jaxft.structures.label_keys import GivenKeys
-    from jaxft.study.finetuning import FinetuningSettings
+    from jaxft.study.finetune_settings import FinetuningSettings
     from jaxft.study.replay import ReplaySettings
     from jaxft.study.settings import EvaluationSettings, SystemSettings
     from jaxft.study.simulate import SimulateSettings
@@ -181,7 +181,7 @@ def replay_from(section: Replay, folder: Path) -> "ReplaySettings":
 def finetuning_settings(configuration: FinetuneConfiguration, folder: Path) -> "FinetuningSettings":
     """The frozen settings of ``jaxft finetune``."""
     from jaxft.finetune.validation import ValidationSettings
-    from jaxft.study.finetuning import DataSettings, FinetuningSettings
+    from jaxft.study.finetune_settings import DataSettings, FinetuningSettings
 
     c = configuration
     return FinetuningSettings(

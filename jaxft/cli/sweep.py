@@ -15,7 +15,7 @@ from jaxft.errors import InputError
 
 if TYPE_CHECKING:
     from jaxft.cli.config import SweepConfiguration
-    from jaxft.study.finetuning import FinetuningSettings
+    from jaxft.study.finetune_settings import FinetuningSettings
     from jaxft.study.sweep_report import SweepOutcome
     from jaxft.study.sweep_settings import SweepSettings
 

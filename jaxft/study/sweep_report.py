@@ -17,7 +17,7 @@ from jaxft.potential.zoo import ZOO
 from jaxft.records import write_text
 from jaxft.report.importance_figure import importance_figure
 from jaxft.report.style import png
-from jaxft.study.finetuning import FinetuningSettings
+from jaxft.study.finetune_settings import FinetuningSettings
 from jaxft.study.sweep_settings import OBJECTIVES, Make, SweepSettings
 from jaxft.study.sweep_trials import finished, running
 

@@ -8,7 +8,7 @@ from optuna.trial import Trial
 
 from jaxft.errors import InputError, nearest
 from jaxft.finetune.fit import TRACED
-from jaxft.study.finetuning import FinetuningSettings
+from jaxft.study.finetune_settings import FinetuningSettings
 
 OBJECTIVES = {
     "forces": "forces, RMSE [meV/Å]",

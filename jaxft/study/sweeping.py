@@ -27,7 +27,8 @@ from jaxft.jobs.settings import ExecutorSettings, open_executor
 from jaxft.potential.load import load
 from jaxft.potential.potential import Potential
 from jaxft.structures.dataset import LabelledStructure
-from jaxft.study.finetuning import FinetuningSettings, Labelled, check_units, read_labels
+from jaxft.study.finetune_data import Labelled, check_units, read_labels
+from jaxft.study.finetune_settings import FinetuningSettings
 from jaxft.study.layout import Layout
 from jaxft.study.progress import Progress
 from jaxft.study.record import open_record

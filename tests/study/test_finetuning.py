@@ -19,8 +19,8 @@ from jaxft.errors import InputError
 from jaxft.finetune.predict_set import SetPrediction
 from jaxft.records import write_json
 from jaxft.structures.dataset import LabelledStructure
-from jaxft.study import evaluation, finetuning
-from jaxft.study.finetuning import Labelled, read_labels
+from jaxft.study import evaluation, finetune_data, finetune_folder, finetuning
+from jaxft.study.finetune_data import Labelled, read_labels
 from jaxft.study.layout import Layout
 from jaxft.study.record import close_record, open_record
 
@@ -53,8 +53,8 @@ def finished_folder(data, root, failure=None, **sections):
     """A folder as a fine-tune leaves it, with the base for a result."""
     settings = finetuning_settings(configured(data, **sections), data.parent)
     layout, base = Layout(root), jaxft.load("cobalt-mini")
-    open_record(layout, settings.configuration, 0, finetuning._content(settings, base, read_labels(settings)))
-    write_json(root / "evaluation.json", finetuning.FORMAT, finetuning.VERSION, {"failures": [failure]})
+    open_record(layout, settings.configuration, 0, finetune_folder.content_of(settings, base, read_labels(settings)))
+    write_json(root / "evaluation.json", finetune_folder.FORMAT, finetune_folder.VERSION, {"failures": [failure]})
     base.save(root / "model")
     close_record(layout)
     return root
@@ -128,8 +128,8 @@ def test_names_that_are_given_are_used_and_told(tmp_path):
 
 
 def test_bad_replay_input_is_found_before_the_folder_is_begun(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(finetuning, "predict_set", lambda *_, **__: None)
-    monkeypatch.setattr(finetuning, "suspect_units", lambda *_: [])
+    monkeypatch.setattr(finetune_data, "predict_set", lambda *_, **__: None)
+    monkeypatch.setattr(finetune_data, "suspect_units", lambda *_: [])
     (tmp_path / "c.yaml").write_text("replay: {source: file, file: absent.extxyz}\n")
     with pytest.raises(InputError, match=r"absent.extxyz does not exist"):
         finetune(data, config=tmp_path / "c.yaml", output=tmp_path / "out")
@@ -187,7 +187,7 @@ def test_a_test_set_in_other_units_is_refused_before_the_folder_is_begun(data, t
     said, good = planted(waters())
     _, bad = planted(waters(), forces=units.Bohr / units.Hartree)
     monkeypatch.setattr(finetuning, "read_labels", lambda _: Labelled({"train": good, "test": bad}, {}, None, {}))
-    monkeypatch.setattr(finetuning, "predict_set", lambda *_, **__: said)
+    monkeypatch.setattr(finetune_data, "predict_set", lambda *_, **__: said)
     with pytest.raises(
         InputError, match=r"test.extxyz: the forces of the labels look like Hartree/Bohr.*--trust-units"
     ):

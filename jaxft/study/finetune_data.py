@@ -1,0 +1,101 @@
+"""The labelled files of a fine-tune: read, split into sets, and looked at for other units before anything is trained."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from jaxft.errors import InputError
+from jaxft.finetune.check_units import Suspicion, suspect_units
+from jaxft.finetune.predict_set import predict_set
+from jaxft.finetune.validation import split_validation
+from jaxft.potential.potential import Potential
+from jaxft.structures.dataset import LabelledStructure, find_duplicates, read_dataset, split_isolated_atoms
+from jaxft.structures.label_keys import GivenKeys, describe_keys, detect_keys
+from jaxft.structures.labelled import LabelKeys
+from jaxft.study.finetune_settings import FinetuningSettings
+from jaxft.study.progress import Progress
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What the files hold, sorted out. Sets by name: train, validation, test; entries: which are the labels, for each file."""
+
+    sets: Mapping[str, Sequence[LabelledStructure]]
+    isolated: Mapping[int, float]
+    weights: Sequence[float] | None
+    entries: Mapping[str, str]
+
+
+def read_labels(settings: FinetuningSettings) -> Labelled:
+    """Read, split and check the files of labels."""
+    data = settings.data
+    keys = detect_keys(data.path, data.keys)
+    structures, isolated = split_isolated_atoms(read_dataset(data.path, keys))
+    entries = {"labels": describe_keys(keys, structures)}
+    if not structures:
+        raise InputError(f"{data.path} holds isolated atoms only; expected labelled structures")
+    train, aside = split_validation(structures, settings.validation, settings.finetune.seed)
+    sets = {"train": [structures[k] for k in train]}
+    if aside:
+        sets["validation"] = [structures[k] for k in aside]
+    if data.test is not None:
+        keys = _keys_of_test(data.test, data.keys)
+        sets["test"], _ = split_isolated_atoms(read_dataset(data.test, keys))
+        entries["labels of the test set"] = describe_keys(keys, sets["test"])
+        if not sets["test"]:
+            raise InputError(f"{data.test} holds isolated atoms only; expected labelled structures to test on")
+        _note_tested_twice(structures, sets["test"], data.test)
+    weights = None if data.weight_key is None else [_weight(item, data.weight_key, data.path) for item in sets["train"]]
+    return Labelled(sets, isolated, weights, entries)
+
+
+def check_units(
+    settings: FinetuningSettings, base: Potential, labelled: Labelled, progress: Progress, trust: str
+) -> list[Suspicion]:
+    """What looks like another unit in the labels and in the test set.
+
+    Raises InputError for energies and forces, unless they are trusted; trust: how to say so.
+    """
+    found: list[Suspicion] = []
+    for name, path, what in (("train", settings.data.path, "labels"), ("test", settings.data.test, "test set")):
+        if name not in labelled.sets:
+            continue
+        data = labelled.sets[name]
+        # raised before the step counts as done: only what is done is written to the log, and what is refused leaves nothing
+        with progress.task(f"base on the {what}", len(data), "structures"):
+            suspicions = suspect_units(predict_set(base, [d.atoms for d in data], dtype=settings.precision), data)
+            bad = [s for s in suspicions if s.label != "stress"]
+            if bad and not settings.trust_units:
+                raise InputError(f"{path}: {bad[0]}, or say with {trust} that they are right")
+        found += suspicions
+    return list(dict.fromkeys(found))
+
+
+def _note_tested_twice(structures: Sequence[LabelledStructure], test: Sequence[LabelledStructure], path: Path) -> None:
+    n = len(structures)
+    # repeats within the labels, or within the test set, are somebody else's business
+    both = [again for first, again in find_duplicates([*structures, *test]) if first < n <= again]
+    if both:
+        warnings.warn(
+            f"{path}: {len(both)} of {len(test)} structures are among the labels too; errors on them are no test",
+            stacklevel=3,
+        )
+
+
+def _keys_of_test(path: Path, given: GivenKeys) -> LabelKeys:
+    """As for the labels, but a test set may lack the stress that was named; no other is taken for it."""
+    if given.stress is None:
+        return detect_keys(path, given)
+    return replace(detect_keys(path, replace(given, stress=None)), stress=given.stress)
+
+
+def _weight(item: LabelledStructure, key: str, path: Path) -> float:
+    if key not in item.info:
+        raise InputError(
+            f"{path}: {item.atoms.get_chemical_formula()} has no entry {key!r}, which data.weight_key names"
+        )
+    try:
+        return float(item.info[key])
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: entry {key!r} is {item.info[key]!r}, expected a number") from error
