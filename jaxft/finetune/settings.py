@@ -1,8 +1,9 @@
 """What a fine-tune is asked to do: one frozen record, plain numbers, checked when it is made.
 
-Every field is used; there is none that is accepted and ignored. The defaults are those of the field where the field
-agrees (sources beside each), and equal for every arm of a comparison (protocol 2). What depends on the machine
-(precision, length of a compiled chunk) is an argument of ``fit`` and no setting.
+What belongs to one method or schedule is refused with another; only ``huber_delta`` and what replay weighs have defaults
+that wait for ``loss: huber`` and for replay structures. The defaults are those of the field where the field agrees (sources
+beside each), and equal for every arm of a comparison (protocol 2). What depends on the machine (precision, length of a
+compiled chunk) is an argument of ``fit`` and no setting.
 """
 
 import math
