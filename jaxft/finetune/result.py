@@ -69,14 +69,16 @@ def result_of(
     state = jax.tree.map(lambda leaf: leaf[member], progress.states)
     updates = int(state.update)
     checks = progress.checks[:, member]
+    failure = _failure(trained, member, n_labels)
     if patience is not None:
         checks = checks[: checks_until_end(progress.checks, member, patience)]
-        updates = min(updates, len(checks) * chunk)
+        if updates >= len(checks) * chunk:
+            # beyond, it was trained for the sake of the others
+            updates, failure = len(checks) * chunk, None
     kept, best_update = state.ema.average, updates
     if progress.best is not None and len(checks):
         kept = jax.tree.map(lambda leaf: leaf[member], progress.best)
         best_update = min((best_check(progress.checks, member) + 1) * chunk, updates)
-    failure = _failure(trained, member, n_labels)
     provenance = {
         "source": "jaxft fine-tune",
         **identity,

@@ -20,7 +20,7 @@ from jaxft.finetune.step import TrainState
 from jaxft.records import write_atomically
 
 FORMAT = "jaxft-finetune-state"
-VERSION = 2
+VERSION = 3
 
 
 class Progress(NamedTuple):

@@ -134,12 +134,16 @@ def chunk_of_updates(
     def body(state: TrainState, batch: tuple[Int[Array, ""], Graph, Targets]) -> tuple[TrainState, UpdateRecord]:
         place, graph, of_graph = batch
         nothing = UpdateRecord(*(jnp.zeros_like(hyper.learning_rate) for _ in UpdateRecord._fields))
-        wanted = (place < count) & (state.update < hyper.updates) & ~state.failed
-        return jax.lax.cond(
-            wanted,
-            lambda: one_update(network, recipe, hyper, state, graph, of_graph),
-            lambda: (state, nothing),
-        )
+
+        def skip() -> tuple[TrainState, UpdateRecord]:
+            return state, nothing
+
+        def update_if_wanted() -> tuple[TrainState, UpdateRecord]:
+            wanted = (state.update < hyper.updates) & ~state.failed
+            return jax.lax.cond(wanted, lambda: one_update(network, recipe, hyper, state, graph, of_graph), skip)
+
+        # apart from what differs between members: under vmap that becomes a choice between two results, both of which are computed
+        return jax.lax.cond(place < count, update_if_wanted, skip)
 
     return jax.lax.scan(body, state, (jnp.arange(len(targets.energies)), graphs, targets))
 

@@ -15,9 +15,7 @@ from jaxft.records import read_json
 from jaxft.study.finetune_data import Labelled, read_labels
 from jaxft.study.finetune_settings import FinetuningSettings
 from jaxft.study.layout import Layout
-from jaxft.study.record import FORMAT as RUN_FORMAT
-from jaxft.study.record import VERSION as RUN_VERSION
-from jaxft.study.record import is_finished
+from jaxft.study.record import changed_content, is_finished
 
 FORMAT = "jaxft-finetune-evaluation"
 VERSION = 1
@@ -50,7 +48,11 @@ def finished_run(settings: FinetuningSettings, root: Path) -> Finished | None:
         for folder, failure in zip(model_folders(root, settings.members), failures, strict=True)
         if failure is None or None not in failures
     ]
-    missing = [folder for folder in models if not (folder / "config.json").exists()]
+    missing = [
+        folder
+        for folder in models
+        if not all((folder / name).exists() for name in ("config.json", "params.safetensors"))
+    ]
     return Finished(models, missing, [failure for failure in failures if failure is not None])
 
 
@@ -71,19 +73,15 @@ def content_of(settings: FinetuningSettings, base: Potential, labelled: Labelled
 
 def refuse_changed(settings: FinetuningSettings, layout: Layout, content: Mapping[str, str]) -> None:
     """Raise InputError where the run in the folder began with other labels, or another base, of the same names."""
-    if not layout.record.exists():
-        return
-    # an older record may lack a name: what it doesn't know it doesn't contradict
-    began = read_json(layout.record, RUN_FORMAT, RUN_VERSION).get("content") or {}
-    changed = [name for name in content if name in began and began[name] != content[name]]
+    changed = changed_content(layout, content)
     if not changed:
         return
     names = {"base": f"the base {settings.base}", "test": f"the labels of {settings.data.test}"}
     # of whatever file of labels: train and validation change together
     whose = dict.fromkeys(names.get(name, f"the labels of {settings.data.path}") for name in changed)
     raise InputError(
-        f"{' and '.join(whose)} changed since {layout.root} was begun; choose another folder with -o, or remove that folder to "
-        "train again"
+        f"{' and '.join(whose)} changed, or are read otherwise by this jaxft, since {layout.root} was begun; choose another "
+        "folder with -o, or remove that one to train again"
     )
 
 

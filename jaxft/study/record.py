@@ -75,8 +75,7 @@ def open_record(layout: Layout, configuration: Mapping[str, Any], seed: int, con
     """
     if layout.record.exists():
         body = _body(layout)
-        changed = [name for name in content if body["content"].get(name) != content[name]]
-        if changed:
+        if changed := changed_content(layout, content):
             raise InputError(
                 f"{layout.root} was begun with another {' and '.join(changed)} of the same name; choose another folder with -o"
             )
@@ -99,6 +98,17 @@ def open_record(layout: Layout, configuration: Mapping[str, Any], seed: int, con
     )
     # after the record, which says whose folder it is: a kill between the two leaves one that the next call completes
     _write_configuration(layout, configuration)
+
+
+def changed_content(layout: Layout, content: Mapping[str, str]) -> list[str]:
+    """Names of what is another than when the run in the folder began; none where there is no run.
+
+    What an older record does not know it does not contradict.
+    """
+    if not layout.record.exists():
+        return []
+    began = _body(layout)["content"]
+    return [name for name in content if name in began and began[name] != content[name]]
 
 
 def _write_configuration(layout: Layout, configuration: Mapping[str, Any]) -> None:
