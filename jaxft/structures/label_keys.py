@@ -1,8 +1,8 @@
 """Which entries of a foreign file are its labels: MACE's names, ASE's own, or whatever else there is exactly one of.
 
 Data sets call the energy ``REF_energy``, ``energy``, ``dft_energy``, ``TotEnergy`` ...; guessing between two would be silent and
-wrong, so two candidates of equal standing are an error that lists them. So is an energy that by its name is no total energy. A
-name that is given is used, whatever else there is.
+wrong, so a known name goes before any other, even where only some frames have it, and two names that are not known are an error
+that lists them. So is an energy that by its name is no total energy. A name that is given is used, whatever else there is.
 """
 
 import re
@@ -51,9 +51,10 @@ NONE_GIVEN = GivenKeys()
 def detect_keys(path: str | Path, given: GivenKeys = NONE_GIVEN) -> LabelKeys:
     """The names of the labels in an extended XYZ file, judged by its frames that are no isolated atoms.
 
-    A name that all frames have goes before one that some have. Raises InputError for a given name that no frame has, where there is
-    no energy or no forces, where several could be meant, and where the only energy is not a total energy by its name. A virial
-    without a stress is noted: it is not read.
+    Of the known names, one that all frames have goes before one that some have; which frames lack it, ``read_dataset`` says. Other
+    names count only where no frame has a known one: a model's predictions may be in more frames than the labels. Raises
+    InputError for a given name that no frame has, where there is no energy or no forces, where several could be meant, and where
+    the only energy is not a total energy by its name. A virial without a stress is noted: it is not read.
     """
     frames = read_frames(Path(path))
     proper = [atoms for atoms in frames if not is_isolated_atom(atoms)]
@@ -68,7 +69,7 @@ def detect_keys(path: str | Path, given: GivenKeys = NONE_GIVEN) -> LabelKeys:
                 f"{path} has no entry {name!r}, which --{what}-key names; its entries are {', '.join(everywhere) or 'none'}"
                 f"{nearest(name, everywhere)}"
             )
-        found[what] = name or _choose(path, what, common) or _choose(path, what, sorted(counts))
+        found[what] = name or _choose(path, what, common, sorted(counts))
     if found["energy"] is None:
         _refuse_other_energies(path, sorted(counts))
     missing = [what for what in ("energy", "forces") if found[what] is None and (proper or what == "energy")]
@@ -97,10 +98,10 @@ def describe_keys(keys: LabelKeys, data: Sequence[LabelledStructure]) -> str:
     return f"energy from {keys.energy}, forces from {keys.forces}, {stress}"
 
 
-def _choose(path: str | Path, what: str, names: Sequence[str]) -> str | None:
-    for known in KNOWN[what]:
-        if known in names:
-            return known
+def _choose(path: str | Path, what: str, common: Sequence[str], names: Sequence[str]) -> str | None:
+    known = [name for name in KNOWN[what] if name in names]
+    if known:
+        return next((name for name in known if name in common), known[0])
     like = [
         name for name in names if _fits(LOOKS_LIKE[what], name) and not (what == "energy" and _fits(NOT_TOTAL, name))
     ]

@@ -101,6 +101,38 @@ def test_a_stress_that_the_first_frame_lacks_is_found_and_counted(tmp_path):
     assert describe_keys(keys, read_dataset(path)).endswith("no stress")
 
 
+def predicted(folder, energies, forces):
+    """Ten frames with a model's predictions everywhere, and labels under these names that the fourth frame lacks."""
+    frames = []
+    for k in range(10):
+        water = Atoms("OHH", [[0, 0, 0], [1, 0, 0], [0, 1, k / 100]], info={"MACE_energy": -1.0})
+        water.arrays["MACE_forces"] = np.ones((3, 3))
+        if k != 3:
+            water.info.update(dict.fromkeys(energies, -2.0))
+            water.arrays.update({name: np.zeros((3, 3)) for name in forces})
+        frames.append(water)
+    write(folder / "predicted.extxyz", frames, format="extxyz")
+    return folder / "predicted.extxyz"
+
+
+def test_predictions_in_all_frames_are_not_taken_for_labels_that_one_frame_lacks(tmp_path):
+    path = predicted(tmp_path, ["REF_energy"], ["REF_forces"])
+    keys = detect_keys(path)
+    assert keys == LabelKeys()
+    with pytest.raises(InputError, match=r"lacks REF_energy in 1 of 10 frames \(3\)"):
+        read_dataset(path, keys)
+
+
+def test_unknown_names_are_asked_for_even_where_one_of_them_is_in_all_frames(tmp_path):
+    with pytest.raises(InputError, match="several entries that may be the energy: MACE_energy, pbe_energy"):
+        detect_keys(predicted(tmp_path, ["pbe_energy"], ["pbe_forces"]))
+
+
+def test_a_known_name_in_all_frames_goes_before_one_in_some(tmp_path):
+    path = boxes(tmp_path, dft_stress=[1.0, 2.0, 3.0], stress=[1.0, None, 2.0])
+    assert detect_keys(path).stress == "dft_stress"
+
+
 def test_a_virial_is_noted_where_there_is_no_stress(tmp_path):
     with pytest.warns(
         UserWarning, match=r"virials is not read; for a stress give stress = -virials / volume, in eV/Å³"
