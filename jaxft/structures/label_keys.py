@@ -9,7 +9,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ase import Atoms
@@ -48,23 +48,29 @@ class GivenKeys:
 NONE_GIVEN = GivenKeys()
 
 
-def detect_keys(path: str | Path, given: GivenKeys = NONE_GIVEN) -> LabelKeys:
+def detect_keys(path: str | Path, given: GivenKeys = NONE_GIVEN, like: LabelKeys | None = None) -> LabelKeys:
     """The names of the labels in an extended XYZ file, judged by its frames that are no isolated atoms.
 
     Of the known names, one that all frames have goes before one that some have; which frames lack it, ``read_dataset`` says. Other
     names count only where no frame has a known one: a model's predictions may be in more frames than the labels. Raises
     InputError for a given name that no frame has, where there is no energy or no forces, where several could be meant, and where
     the only energy is not a total energy by its name. A virial without a stress is noted: it is not read.
+
+    like: names that the labels were read by, where this is their test set: it is read by the same where it has them, and may lack a
+    stress that was named; no other is taken for that one.
     """
     frames = read_frames(Path(path))
     proper = [atoms for atoms in frames if not is_isolated_atom(atoms)]
     everywhere = sorted({name for atoms in frames for name in _names(atoms)})
     counts = Counter(name for atoms in proper or frames for name in _names(atoms))
     common = [name for name in sorted(counts) if counts[name] == len(proper or frames)]
+    if like is not None:
+        given = _as_before(given, like, sorted(counts))
     found: dict[str, str | None] = {}
     for what in KNOWN:
         name = getattr(given, what)
-        if name is not None and name not in everywhere:
+        may_lack = what == "stress" and like is not None
+        if name is not None and name not in everywhere and not may_lack:
             raise InputError(
                 f"{path} has no entry {name!r}, which --{what}-key names; its entries are {', '.join(everywhere) or 'none'}"
                 f"{nearest(name, everywhere)}"
@@ -96,6 +102,13 @@ def describe_keys(keys: LabelKeys, data: Sequence[LabelledStructure]) -> str:
     share = "" if stressed == len(data) else f" ({stressed} of {len(data)} structures)"
     stress = f"stress from {keys.stress}{share}" if stressed else "no stress"
     return f"energy from {keys.energy}, forces from {keys.forces}, {stress}"
+
+
+def _as_before(given: GivenKeys, like: LabelKeys, names: Sequence[str]) -> GivenKeys:
+    """With the names of other labels where these are there too: energy and forces together, since they belong together."""
+    if like.energy in names and like.forces in names:
+        given = replace(given, energy=like.energy, forces=like.forces)
+    return replace(given, stress=like.stress) if like.stress in names else given
 
 
 def _choose(path: str | Path, what: str, common: Sequence[str], names: Sequence[str]) -> str | None:

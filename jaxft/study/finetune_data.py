@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from jaxft.errors import InputError
@@ -11,8 +11,7 @@ from jaxft.finetune.predict_set import predict_set
 from jaxft.finetune.validation import split_validation
 from jaxft.potential.potential import Potential
 from jaxft.structures.dataset import LabelledStructure, find_duplicates, read_dataset, split_isolated_atoms
-from jaxft.structures.label_keys import GivenKeys, describe_keys, detect_keys
-from jaxft.structures.labelled import LabelKeys
+from jaxft.structures.label_keys import describe_keys, detect_keys
 from jaxft.study.finetune_settings import FinetuningSettings
 from jaxft.study.progress import Progress
 
@@ -40,7 +39,7 @@ def read_labels(settings: FinetuningSettings) -> Labelled:
     if aside:
         sets["validation"] = [structures[k] for k in aside]
     if data.test is not None:
-        keys = _keys_of_test(data.test, data.keys)
+        keys = detect_keys(data.test, data.keys, like=keys)
         sets["test"], _ = split_isolated_atoms(read_dataset(data.test, keys))
         entries["labels of the test set"] = describe_keys(keys, sets["test"])
         if not sets["test"]:
@@ -81,13 +80,6 @@ def _note_tested_twice(structures: Sequence[LabelledStructure], test: Sequence[L
             f"{path}: {len(both)} of {len(test)} structures are among the labels too; errors on them are no test",
             stacklevel=3,
         )
-
-
-def _keys_of_test(path: Path, given: GivenKeys) -> LabelKeys:
-    """As for the labels, but a test set may lack the stress that was named; no other is taken for it."""
-    if given.stress is None:
-        return detect_keys(path, given)
-    return replace(detect_keys(path, replace(given, stress=None)), stress=given.stress)
 
 
 def _weight(item: LabelledStructure, key: str, path: Path) -> float:

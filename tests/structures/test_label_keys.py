@@ -133,6 +133,37 @@ def test_a_known_name_in_all_frames_goes_before_one_in_some(tmp_path):
     assert detect_keys(path).stress == "dft_stress"
 
 
+TWO_STRESSES = {"a_stress": [1.0, 2.0, 3.0], "b_stress": [4.0, None, 6.0]}
+
+
+@pytest.mark.parametrize(
+    ("stresses", "used"),
+    [
+        (TWO_STRESSES, "a_stress"),
+        (TWO_STRESSES, "b_stress"),
+        (TWO_STRESSES, "c_stress"),
+        ({"stress": [1.0] * 3}, "c_stress"),
+    ],
+)
+def test_a_test_set_has_the_stress_that_was_named_or_none(tmp_path, stresses, used):
+    path = boxes(tmp_path, **stresses)
+    keys = detect_keys(path, GivenKeys(stress=used), like=LabelKeys(stress=used))
+    assert keys == LabelKeys(stress=used)
+    assert sum(item.stress is not None for item in read_dataset(path, keys)) == len(
+        [value for value in stresses.get(used, ()) if value is not None]
+    )
+
+
+def test_a_test_set_is_read_by_the_names_of_the_labels(tmp_path):
+    labels = LabelKeys("pbe_energy", "pbe_forces", "pbe_stress")
+    assert detect_keys(predicted(tmp_path, ["pbe_energy"], ["pbe_forces"]), like=labels) == LabelKeys(
+        "pbe_energy", "pbe_forces"
+    )
+    # not all of them: found out, as for the labels
+    found = detect_keys(file_with(tmp_path, energy=["pbe_energy", "energy"], forces=["forces"]), like=labels)
+    assert (found.energy, found.forces) == ("energy", "forces")
+
+
 def test_a_virial_is_noted_where_there_is_no_stress(tmp_path):
     with pytest.warns(
         UserWarning, match=r"virials is not read; for a stress give stress = -virials / volume, in eV/Å³"
