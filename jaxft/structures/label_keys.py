@@ -10,6 +10,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from ase import Atoms
@@ -27,11 +28,14 @@ KNOWN = {
 
 LOOKS_LIKE = {"energy": r"energ(y|ies)$", "forces": r"forces?$", "stress": r"stress$"}
 
-NOT_TOTAL = (
-    r"formation|binding|cohesi|adsorption|atomi[sz]ation|interaction|reaction|mixing|hull|kinetic|zero_?point|dispersion|"
-    r"per_?atom|relative|strain|surface"
-)
-"""Parts of the names of energies that are no total energies: fitted as one, they would be wrong without a word."""
+# fmt: off
+NOT_TOTAL = frozenset({
+    "formation", "deformation", "binding", "cohesive", "cohesion", "adsorption", "atomization", "atomisation", "interaction",
+    "reaction", "mixing", "hull", "kinetic", "zero_point", "zeropoint", "dispersion", "per_atom", "peratom", "relative", "strain",
+    "surface",
+})
+# fmt: on
+"""Words in the names of energies that are no total energies: fitted as one, they would be wrong without a word."""
 
 VIRIAL = r"virials?$"
 
@@ -115,9 +119,7 @@ def _choose(path: str | Path, what: str, common: Sequence[str], names: Sequence[
     known = [name for name in KNOWN[what] if name in names]
     if known:
         return next((name for name in known if name in common), known[0])
-    like = [
-        name for name in names if _fits(LOOKS_LIKE[what], name) and not (what == "energy" and _fits(NOT_TOTAL, name))
-    ]
+    like = [name for name in names if _fits(LOOKS_LIKE[what], name) and not (what == "energy" and _is_not_total(name))]
     if len(like) > 1:
         raise InputError(
             f"{path} has several entries that may be the {what}: {', '.join(like)}; name one with --{what}-key"
@@ -132,6 +134,16 @@ def _refuse_other_energies(path: str | Path, names: Sequence[str]) -> None:
             f"{path} has no total energy by the names of its entries, only {', '.join(other)}; expected the total energy in eV. "
             f"If it is one, say so with --energy-key {other[0]}"
         )
+
+
+def _is_not_total(name: str) -> bool:
+    """Whether one of the words of a name is in ``NOT_TOTAL``: "strain" is, in StrainEnergy, but not in constrained_energy."""
+    # "energy" is a word wherever it stands, as in formationenergy
+    words = re.sub(r"(?i)energ(y|ies)", "_", name)
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z]+", "_", words).lower().split("_")
+    words = [word for word in words if word]
+    pairs = [f"{one}_{two}" for one, two in pairwise(words)]
+    return not NOT_TOTAL.isdisjoint([*words, *pairs])
 
 
 def _fits(pattern: str, name: str) -> bool:

@@ -63,6 +63,37 @@ def test_what_can_not_be_known_is_asked_for(tmp_path, names, words):
 
 
 @pytest.mark.parametrize(
+    ("name", "total"),
+    [
+        ("constrained_energy", True),
+        ("unconstrainedEnergy", True),
+        ("subsurface_energy", True),
+        ("prereaction.energy", True),
+        ("TotEnergy", True),
+        ("strain_energy", False),
+        ("StrainEnergy", False),
+        ("DFTBindingEnergy", False),
+        ("dft-reaction-energy", False),
+        ("pbe.formation.energy", False),
+        ("formationenergy", False),
+        ("zero_point_energy", False),
+        ("zeroPointEnergy", False),
+        ("peratom_energy", False),
+        ("dft_per_atom_energy", False),
+        ("D3dispersion_energy", False),
+        ("KINETIC_ENERGY", False),
+    ],
+)
+def test_an_energy_that_is_not_total_is_told_by_whole_words(tmp_path, name, total):
+    path = file_with(tmp_path, energy=[name], forces=["forces"])
+    if total:
+        assert detect_keys(path).energy == name
+    else:
+        with pytest.raises(InputError, match=f"no total energy by the names of its entries, only {name}"):
+            detect_keys(path)
+
+
+@pytest.mark.parametrize(
     ("energies", "key"),
     [(["A_energy", "E_energy"], "A_energy"), (["energy_vasp"], "energy_vasp"), (["formation_energy"],) * 2],
 )
