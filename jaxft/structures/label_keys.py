@@ -139,9 +139,9 @@ def _refuse_other_energies(path: str | Path, names: Sequence[str]) -> None:
 def _is_not_total(name: str) -> bool:
     """Whether one of the words of a name is in ``NOT_TOTAL``: "strain" is, in StrainEnergy, but not in constrained_energy."""
     # "energy" is a word wherever it stands, as in formationenergy
-    words = re.sub(r"(?i)energ(y|ies)", "_", name)
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z]+", "_", words).lower().split("_")
-    words = [word for word in words if word]
+    rest = re.sub(r"(?i)energ(y|ies)", "_", name)
+    rest = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z]+", "_", rest).lower()
+    words = [word for word in rest.split("_") if word]
     pairs = [f"{one}_{two}" for one, two in pairwise(words)]
     return not NOT_TOTAL.isdisjoint([*words, *pairs])
 
