@@ -123,7 +123,7 @@ def evaluate(
     if evaluation.forces_spread_mev is not None:
         console.print(
             f"mean of a committee of {evaluation.members}; its spread: {evaluation.forces_spread_mev:.3g} meV/Å (standard "
-            "deviation of a force component, RMS)"
+            "deviation of the force vector on an atom, RMS)"
         )
     for suspicion in evaluation.suspicions:
         console.print(f"note: {suspicion}", style="bold yellow")

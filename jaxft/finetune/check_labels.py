@@ -44,6 +44,11 @@ def check_labels(
                     f"{what} has a stress, but pbc is {item.atoms.pbc.tolist()}; a stress needs a cell that is "
                     "periodic in all three directions: set pbc or drop the stress"
                 )
+        elif need_stress and not item.atoms.pbc.all():
+            raise InputError(
+                f"{what} has no stress, since a cell with pbc {item.atoms.pbc.tolist()} has none (one in the file is left out), "
+                "but weights.stress is above 0; a set with slabs or molecules in it needs finetune.weights.stress: 0"
+            )
         elif need_stress:
             raise InputError(
                 f"{what} has no stress, but weights.stress is above 0; label its stress, or set the weight to 0"

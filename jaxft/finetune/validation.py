@@ -3,7 +3,8 @@
 trajectory  the last part of each trajectory in the order of the file; a trajectory is what shares a value of ``key``, or else a
             composition. Of a file whose frames were shuffled, neighbours in time are on both sides whatever is set aside, and the
             errors come out too small: use ``key`` with an entry that tells trajectories (or molecules) apart
-key         whole groups of structures that share a value of ``key``, drawn by the seed
+key         whole groups of structures that share a value of ``key``: in an order drawn by the seed, each that fits into what the
+            share still leaves; then the smallest of the others where this comes nearer to the share, or where none did fit
 random      any structures, drawn by the seed: only for structures that are independent
 
 A structure that occurs several times is on one side: repeats go where the first of them goes.
@@ -81,11 +82,9 @@ def split_validation(
         if not aside:
             aside = max(groups.values(), key=len)[-wanted:]
     else:
-        names = list(groups)
-        for place in generator.permutation(len(names)):
-            if len(aside) >= wanted or len(groups) == 1:
-                break
-            aside += groups[names[place]]
+        order = generator.permutation(len(groups))
+        drawn = [list(groups.values())[place] for place in order]
+        aside = [k for members in _whole_groups(drawn, wanted) for k in members]
     chosen = set(aside)
     aside = [k for k in range(len(data)) if first_of.get(k, k) in chosen]
     rest = [k for k in range(len(data)) if first_of.get(k, k) not in chosen]
@@ -98,13 +97,29 @@ def split_validation(
     return rest, aside
 
 
+def _whole_groups(drawn: Sequence[list[int]], wanted: int) -> list[list[int]]:
+    """Of groups in the order in which they are tried, those to set aside, never all: their sizes come near to ``wanted``."""
+    chosen: list[list[int]] = []
+    others: list[list[int]] = []
+    left = wanted
+    for members in drawn:
+        fits = len(members) <= left
+        (chosen if fits else others).append(members)
+        left -= len(members) * fits
+    if len(others) > 1:
+        smallest = min(others, key=len)
+        if not chosen or len(smallest) - left < left:
+            chosen.append(smallest)
+    return chosen if len(chosen) < len(drawn) else chosen[1:]
+
+
 def _group(item: LabelledStructure, number: int, settings: ValidationSettings) -> Hashable:
     if settings.key is None:
         return item.atoms.get_chemical_formula()
     if settings.key not in item.atoms.info:
         known = sorted(item.atoms.info)
         raise InputError(
-            f"labelled structure {number} has no entry {settings.key!r}, which validation.key names; it has "
+            f"{item.where or f'labelled structure {number}'} has no entry {settings.key!r}, which validation.key names; it has "
             f"{', '.join(known) or 'none'}{nearest(settings.key, known)}"
         )
     return str(item.atoms.info[settings.key])

@@ -99,27 +99,31 @@ def split_isolated_atoms(
     where they don't, and where a frame of several atoms is marked as isolated.
     """
     structures: list[LabelledStructure] = []
-    energies: dict[int, list[float]] = {}
+    isolated: dict[int, list[LabelledStructure]] = {}
     for labelled in dataset:
         atoms = labelled.atoms
-        if not is_isolated_atom(atoms):
-            if is_marked_isolated(atoms):
-                raise InputError(
-                    f"a frame of {len(atoms)} atoms has config_type={labelled.info['config_type']}; expected one atom"
-                )
-            structures.append(labelled)
+        if is_isolated_atom(atoms):
+            isolated.setdefault(int(atoms.numbers[0]), []).append(labelled)
             continue
-        known = energies.setdefault(int(atoms.numbers[0]), [])
-        known.append(labelled.energy)
-        if max(known) - min(known) >= SAME_ENERGY:
+        if is_marked_isolated(atoms):
             raise InputError(
-                f"isolated {atoms.symbols[0]} has two energies, {min(known)} and {max(known)} eV; keep one (frames of one atom "
-                f"further than {FAR:g} Å from its periodic images are isolated atoms)"
+                f"{labelled.where or 'a structure'} has config_type={labelled.info['config_type']} and {len(atoms)} atoms; "
+                "expected one atom"
             )
-    # equal energies stay what they are to the last bit
-    return structures, {
-        z: known[0] if min(known) == max(known) else float(np.mean(known)) for z, known in energies.items()
-    }
+        structures.append(labelled)
+    return structures, {z: _energy_of_isolated(frames) for z, frames in isolated.items()}
+
+
+def _energy_of_isolated(frames: Sequence[LabelledStructure]) -> float:
+    """The one energy of frames of one element; equal energies stay what they are to the last bit."""
+    low, high = (choose(frames, key=lambda frame: frame.energy) for choose in (min, max))
+    if high.energy - low.energy >= SAME_ENERGY:
+        each = " and ".join(f"{frame.energy} eV" + f" ({frame.where})" * bool(frame.where) for frame in (low, high))
+        raise InputError(
+            f"isolated {low.atoms.symbols[0]} has two energies, {each}; keep one (frames of one atom further than {FAR:g} Å from "
+            "its periodic images are isolated atoms)"
+        )
+    return low.energy if low.energy == high.energy else float(np.mean([frame.energy for frame in frames]))
 
 
 def find_duplicates(dataset: Sequence[LabelledStructure]) -> list[tuple[int, int]]:

@@ -1,15 +1,16 @@
 """Which entries of a foreign file are its labels: MACE's names, ASE's own, or whatever else there is exactly one of.
 
 Data sets call the energy ``REF_energy``, ``energy``, ``dft_energy``, ``TotEnergy`` ...; guessing between two would be silent and
-wrong, so two candidates of equal standing are an error that lists them. So is an energy that by its name is no total energy. A
-name that is given is used, whatever else there is.
+wrong, so a known name goes before any other, even where only some frames have it, and two names that are not known are an error
+that lists them. So is an energy that by its name is no total energy. A name that is given is used, whatever else there is.
 """
 
 import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from ase import Atoms
@@ -27,11 +28,14 @@ KNOWN = {
 
 LOOKS_LIKE = {"energy": r"energ(y|ies)$", "forces": r"forces?$", "stress": r"stress$"}
 
-NOT_TOTAL = (
-    r"formation|binding|cohesi|adsorption|atomi[sz]ation|interaction|reaction|mixing|hull|kinetic|zero_?point|dispersion|"
-    r"per_?atom|relative|strain|surface"
-)
-"""Parts of the names of energies that are no total energies: fitted as one, they would be wrong without a word."""
+# fmt: off
+NOT_TOTAL = frozenset({
+    "formation", "deformation", "binding", "cohesive", "cohesion", "adsorption", "atomization", "atomisation", "interaction",
+    "reaction", "mixing", "hull", "kinetic", "zero_point", "zeropoint", "dispersion", "per_atom", "peratom", "relative", "strain",
+    "surface",
+})
+# fmt: on
+"""Words in the names of energies that are no total energies: fitted as one, they would be wrong without a word."""
 
 VIRIAL = r"virials?$"
 
@@ -48,27 +52,34 @@ class GivenKeys:
 NONE_GIVEN = GivenKeys()
 
 
-def detect_keys(path: str | Path, given: GivenKeys = NONE_GIVEN) -> LabelKeys:
+def detect_keys(path: str | Path, given: GivenKeys = NONE_GIVEN, like: LabelKeys | None = None) -> LabelKeys:
     """The names of the labels in an extended XYZ file, judged by its frames that are no isolated atoms.
 
-    A name that all frames have goes before one that some have. Raises InputError for a given name that no frame has, where there is
-    no energy or no forces, where several could be meant, and where the only energy is not a total energy by its name. A virial
-    without a stress is noted: it is not read.
+    Of the known names, one that all frames have goes before one that some have; which frames lack it, ``read_dataset`` says. Other
+    names count only where no frame has a known one: a model's predictions may be in more frames than the labels. Raises
+    InputError for a given name that no frame has, where there is no energy or no forces, where several could be meant, and where
+    the only energy is not a total energy by its name. A virial without a stress is noted: it is not read.
+
+    like: names that the labels were read by, where this is their test set: it is read by the same where it has them, and may lack a
+    stress that was named; no other is taken for that one.
     """
     frames = read_frames(Path(path))
     proper = [atoms for atoms in frames if not is_isolated_atom(atoms)]
     everywhere = sorted({name for atoms in frames for name in _names(atoms)})
     counts = Counter(name for atoms in proper or frames for name in _names(atoms))
     common = [name for name in sorted(counts) if counts[name] == len(proper or frames)]
+    if like is not None:
+        given = _as_before(given, like, sorted(counts))
     found: dict[str, str | None] = {}
     for what in KNOWN:
         name = getattr(given, what)
-        if name is not None and name not in everywhere:
+        may_lack = what == "stress" and like is not None
+        if name is not None and name not in everywhere and not may_lack:
             raise InputError(
                 f"{path} has no entry {name!r}, which --{what}-key names; its entries are {', '.join(everywhere) or 'none'}"
                 f"{nearest(name, everywhere)}"
             )
-        found[what] = name or _choose(path, what, common) or _choose(path, what, sorted(counts))
+        found[what] = name or _choose(path, what, common, sorted(counts))
     if found["energy"] is None:
         _refuse_other_energies(path, sorted(counts))
     missing = [what for what in ("energy", "forces") if found[what] is None and (proper or what == "energy")]
@@ -97,13 +108,18 @@ def describe_keys(keys: LabelKeys, data: Sequence[LabelledStructure]) -> str:
     return f"energy from {keys.energy}, forces from {keys.forces}, {stress}"
 
 
-def _choose(path: str | Path, what: str, names: Sequence[str]) -> str | None:
-    for known in KNOWN[what]:
-        if known in names:
-            return known
-    like = [
-        name for name in names if _fits(LOOKS_LIKE[what], name) and not (what == "energy" and _fits(NOT_TOTAL, name))
-    ]
+def _as_before(given: GivenKeys, like: LabelKeys, names: Sequence[str]) -> GivenKeys:
+    """With the names of other labels where these are there too: energy and forces together, since they belong together."""
+    if like.energy in names and like.forces in names:
+        given = replace(given, energy=like.energy, forces=like.forces)
+    return replace(given, stress=like.stress) if like.stress in names else given
+
+
+def _choose(path: str | Path, what: str, common: Sequence[str], names: Sequence[str]) -> str | None:
+    known = [name for name in KNOWN[what] if name in names]
+    if known:
+        return next((name for name in known if name in common), known[0])
+    like = [name for name in names if _fits(LOOKS_LIKE[what], name) and not (what == "energy" and _is_not_total(name))]
     if len(like) > 1:
         raise InputError(
             f"{path} has several entries that may be the {what}: {', '.join(like)}; name one with --{what}-key"
@@ -118,6 +134,16 @@ def _refuse_other_energies(path: str | Path, names: Sequence[str]) -> None:
             f"{path} has no total energy by the names of its entries, only {', '.join(other)}; expected the total energy in eV. "
             f"If it is one, say so with --energy-key {other[0]}"
         )
+
+
+def _is_not_total(name: str) -> bool:
+    """Whether one of the words of a name is in ``NOT_TOTAL``: "strain" is, in StrainEnergy, but not in constrained_energy."""
+    # "energy" is a word wherever it stands, as in formationenergy
+    rest = re.sub(r"(?i)energ(y|ies)", "_", name)
+    rest = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z]+", "_", rest).lower()
+    words = [word for word in rest.split("_") if word]
+    pairs = [f"{one}_{two}" for one, two in pairwise(words)]
+    return not NOT_TOTAL.isdisjoint([*words, *pairs])
 
 
 def _fits(pattern: str, name: str) -> bool:

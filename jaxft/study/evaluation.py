@@ -1,6 +1,5 @@
 """A potential, or the mean of a committee, against labelled structures (``jaxft evaluate``): errors, and parity plots."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from jaxft.finetune.check_labels import check_labels
 from jaxft.finetune.check_units import Suspicion, suspect_units
 from jaxft.finetune.metrics import Metrics, errors_of
 from jaxft.finetune.predict_set import SetPrediction, predict_set
+from jaxft.potential.committee import mean_and_spread, member_folders
 from jaxft.potential.load import load
 from jaxft.potential.potential import Potential
 from jaxft.potential.zoo import ZOO
@@ -29,7 +29,8 @@ class Evaluation:
     """Predictions and labels of a set, their errors, and what looks like another unit in the labels.
 
     members            how many potentials the prediction is the mean of
-    forces_spread_mev  how far they are apart: standard deviation of a force component, RMS over the set, meV/Å; None for one
+    forces_spread_mev  how far they are apart: standard deviation of the force vector on an atom, RMS over the set, meV/Å; None
+                       for one
     """
 
     prediction: SetPrediction
@@ -47,10 +48,7 @@ def load_members(name: str, head: str | None = None) -> list[Potential]:
         return [load(name, head=head)]
     if (folder / "model").is_dir():
         return [load(folder / "model", head=head)]
-    members = [path for path in folder.iterdir() if re.fullmatch(r"model-\d+", path.name)]
-    if not members:
-        return [load(name, head=head)]
-    return [load(path, head=head) for path in sorted(members, key=lambda path: int(path.name.removeprefix("model-")))]
+    return [load(path, head=head) for path in member_folders(folder) or [folder]]
 
 
 def evaluate_potentials(
@@ -63,8 +61,8 @@ def evaluate_potentials(
     mean = mean_of(said)
     spread = None
     if len(said) > 1:
-        forces = np.stack([np.concatenate(one.forces) for one in said]) / MEV
-        spread = float(np.sqrt(forces.var(axis=0, ddof=1).mean()))
+        _, of_atoms = mean_and_spread(np.stack([np.concatenate(one.forces) for one in said]), vectors=True)
+        spread = float(np.sqrt(np.mean(of_atoms**2))) / MEV
     return Evaluation(mean, data, errors_of(mean, data), suspect_units(mean, data), len(said), spread)
 
 
@@ -79,7 +77,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path, entries: str) -> None
             "entries": {"labels": entries},
             "suspicions": [str(s) for s in evaluation.suspicions],
             "members": evaluation.members,
-            "forces_spread_mev": evaluation.forces_spread_mev,
+            "force_vector_spread_mev": evaluation.forces_spread_mev,
             **evaluation.metrics.to_json(),
         },
     )

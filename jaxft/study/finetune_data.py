@@ -2,19 +2,21 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from jaxft.errors import InputError
+from jaxft.errors import InputError, nearest
 from jaxft.finetune.check_units import Suspicion, suspect_units
 from jaxft.finetune.predict_set import predict_set
 from jaxft.finetune.validation import split_validation
 from jaxft.potential.potential import Potential
 from jaxft.structures.dataset import LabelledStructure, find_duplicates, read_dataset, split_isolated_atoms
-from jaxft.structures.label_keys import GivenKeys, describe_keys, detect_keys
-from jaxft.structures.labelled import LabelKeys
+from jaxft.structures.label_keys import describe_keys, detect_keys
 from jaxft.study.finetune_settings import FinetuningSettings
 from jaxft.study.progress import Progress
+
+MOST_NAMED = 5
+"""Structures that a message names."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,13 @@ def read_labels(settings: FinetuningSettings) -> Labelled:
     if aside:
         sets["validation"] = [structures[k] for k in aside]
     if data.test is not None:
-        keys = _keys_of_test(data.test, data.keys)
+        keys = detect_keys(data.test, data.keys, like=keys)
         sets["test"], _ = split_isolated_atoms(read_dataset(data.test, keys))
         entries["labels of the test set"] = describe_keys(keys, sets["test"])
         if not sets["test"]:
             raise InputError(f"{data.test} holds isolated atoms only; expected labelled structures to test on")
         _note_tested_twice(structures, sets["test"], data.test)
-    weights = None if data.weight_key is None else [_weight(item, data.weight_key, data.path) for item in sets["train"]]
+    weights = None if data.weight_key is None else [_weight(item, data.weight_key) for item in sets["train"]]
     return Labelled(sets, isolated, weights, entries)
 
 
@@ -72,6 +74,28 @@ def check_units(
     return list(dict.fromkeys(found))
 
 
+def places(data: Sequence[LabelledStructure], numbers: Sequence[int]) -> str:
+    """Where structures of these numbers within ``data`` came from: "frames 12 and 40 of DATA.extxyz"; ``MOST_NAMED``, then a count.
+
+    Numbers within ``data`` mean nothing to a user: isolated atoms and validation structures are no longer among them.
+    """
+    numbers = list(dict.fromkeys(numbers))
+    frames: dict[str, list[str]] = {}
+    for k in numbers[:MOST_NAMED]:
+        file, _, frame = data[k].where.rpartition(" frame ")
+        frames.setdefault(file, []).append(frame or str(k))
+    named = [
+        f"{'frame' if file else 'labelled structure'}{'s' * (len(of) > 1)} {_listed(of)}{f' of {file}' * bool(file)}"
+        for file, of in frames.items()
+    ]
+    more = len(numbers) - MOST_NAMED
+    return _listed([*named, f"{more} more"] if more > 0 else named)
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+
+
 def _note_tested_twice(structures: Sequence[LabelledStructure], test: Sequence[LabelledStructure], path: Path) -> None:
     n = len(structures)
     # repeats within the labels, or within the test set, are somebody else's business
@@ -83,19 +107,14 @@ def _note_tested_twice(structures: Sequence[LabelledStructure], test: Sequence[L
         )
 
 
-def _keys_of_test(path: Path, given: GivenKeys) -> LabelKeys:
-    """As for the labels, but a test set may lack the stress that was named; no other is taken for it."""
-    if given.stress is None:
-        return detect_keys(path, given)
-    return replace(detect_keys(path, replace(given, stress=None)), stress=given.stress)
-
-
-def _weight(item: LabelledStructure, key: str, path: Path) -> float:
+def _weight(item: LabelledStructure, key: str) -> float:
+    what = f"{item.where} ({item.atoms.get_chemical_formula()})"
     if key not in item.info:
+        known = sorted(item.info)
         raise InputError(
-            f"{path}: {item.atoms.get_chemical_formula()} has no entry {key!r}, which data.weight_key names"
+            f"{what} has no entry {key!r}, which data.weight_key names; it has {', '.join(known) or 'none'}{nearest(key, known)}"
         )
     try:
         return float(item.info[key])
     except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: entry {key!r} is {item.info[key]!r}, expected a number") from error
+        raise InputError(f"{what}: entry {key!r} is {item.info[key]!r}, expected a number") from error

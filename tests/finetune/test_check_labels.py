@@ -46,6 +46,16 @@ def test_missing_stress_is_refused_only_where_it_is_asked_for(labels):
         check_labels(partly, (1, 8), need_stress=True)
 
 
+def test_a_slab_among_bulk_is_not_asked_for_a_stress_that_it_can_not_have(labels):
+    slab = labels[2].atoms.copy()
+    slab.pbc = (True, True, False)
+    with pytest.raises(
+        InputError, match=r"structure 2 .*pbc \[True, True, False\].*needs finetune.weights.stress: 0"
+    ) as error:
+        check_labels(changed(labels, 2, atoms=slab, stress=None), (1, 8), need_stress=True)
+    assert "label its stress" not in str(error.value)
+
+
 def test_stress_of_a_slab_is_refused(labels):
     slab = labels[0].atoms.copy()
     slab.pbc = (True, True, False)

@@ -1,5 +1,7 @@
 """Setting structures aside."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -30,6 +32,33 @@ def test_groups_stay_whole():
     assert len(aside) == 6
     assert {k // 3 for k in aside}.isdisjoint({k // 3 for k in train})
     assert split_validation(groups, ValidationSettings(0.2, "key", "mol"), seed=2)[1] != aside
+
+
+@pytest.mark.parametrize(
+    ("sizes", "share", "expected"),
+    [
+        ((95, 5), 0.1, {5}),
+        ((95, 5), 0.6, {5}),
+        # one that does not fit, where it comes nearer than what fits
+        ((9, 9, 9, 1), 0.3, {10}),
+        ((20, 20, 20), 0.1, {20}),
+        ((50, 40), 0.1, {40}),
+        ((80, 6, 4, 10), 0.1, {10}),
+        ((1, 1), 0.9, {1}),
+    ],
+)
+def test_no_group_beyond_the_share_is_set_aside_while_another_fits(sizes, share, expected):
+    data = [labelled("OH", 100 * g + k, mol=str(g)) for g, size in enumerate(sizes) for k in range(size)]
+    way = ValidationSettings(share, "key", "mol")
+    splits = [split_validation(data, way, seed) for seed in range(6)]
+    assert {len(aside) for _, aside in splits} == expected
+    assert splits[3] == split_validation(data, way, 3)
+
+
+def test_a_structure_without_the_key_is_named_by_its_frame():
+    data = [labelled("OH", 0, mol="a"), replace(labelled("OH", 1), where="a.xyz frame 8")]
+    with pytest.raises(InputError, match=r"a\.xyz frame 8 has no entry 'mol'"):
+        split_validation(data, ValidationSettings(0.5, "key", "mol"), 0)
 
 
 def test_random_frames_follow_the_seed():

@@ -211,6 +211,20 @@ def test_isolated_atoms_that_contradict_each_other_are_refused():
         split_isolated_atoms([pair])
 
 
+def test_isolated_atoms_at_fault_are_named_by_their_frames(tmp_path):
+    def alone(energy):
+        return LabelledStructure(Atoms("H"), energy, np.zeros((1, 3)))
+
+    write_dataset(tmp_path / "a", [liquid(0), alone(-13.5), liquid(1), alone(-13.6)])
+    with pytest.raises(InputError, match=r"energies, -13.6 eV \(\S*a frame 3\) and -13.5 eV \(\S*a frame 1\); keep"):
+        split_isolated_atoms(read_dataset(tmp_path / "a"))
+    marked = liquid(1)
+    marked.atoms.info["config_type"] = "IsolatedAtom"
+    write_dataset(tmp_path / "a", [liquid(0), marked])
+    with pytest.raises(InputError, match=r"a frame 1 has config_type=IsolatedAtom and 12 atoms; expected one atom"):
+        split_isolated_atoms(read_dataset(tmp_path / "a"))
+
+
 def test_duplicates_are_found_kept_and_noted(tmp_path):
     dataset = [liquid(0), liquid(1), liquid(0)]
     assert find_duplicates(dataset) == [(0, 2)]

@@ -63,6 +63,37 @@ def test_what_can_not_be_known_is_asked_for(tmp_path, names, words):
 
 
 @pytest.mark.parametrize(
+    ("name", "total"),
+    [
+        ("constrained_energy", True),
+        ("unconstrainedEnergy", True),
+        ("subsurface_energy", True),
+        ("prereaction.energy", True),
+        ("TotEnergy", True),
+        ("strain_energy", False),
+        ("StrainEnergy", False),
+        ("DFTBindingEnergy", False),
+        ("dft-reaction-energy", False),
+        ("pbe.formation.energy", False),
+        ("formationenergy", False),
+        ("zero_point_energy", False),
+        ("zeroPointEnergy", False),
+        ("peratom_energy", False),
+        ("dft_per_atom_energy", False),
+        ("D3dispersion_energy", False),
+        ("KINETIC_ENERGY", False),
+    ],
+)
+def test_an_energy_that_is_not_total_is_told_by_whole_words(tmp_path, name, total):
+    path = file_with(tmp_path, energy=[name], forces=["forces"])
+    if total:
+        assert detect_keys(path).energy == name
+    else:
+        with pytest.raises(InputError, match=f"no total energy by the names of its entries, only {name}"):
+            detect_keys(path)
+
+
+@pytest.mark.parametrize(
     ("energies", "key"),
     [(["A_energy", "E_energy"], "A_energy"), (["energy_vasp"], "energy_vasp"), (["formation_energy"],) * 2],
 )
@@ -99,6 +130,69 @@ def test_a_stress_that_the_first_frame_lacks_is_found_and_counted(tmp_path):
     told = describe_keys(keys, read_dataset(path, keys))
     assert told == "energy from REF_energy, forces from REF_forces, stress from dft_stress (2 of 3 structures)"
     assert describe_keys(keys, read_dataset(path)).endswith("no stress")
+
+
+def predicted(folder, energies, forces):
+    """Ten frames with a model's predictions everywhere, and labels under these names that the fourth frame lacks."""
+    frames = []
+    for k in range(10):
+        water = Atoms("OHH", [[0, 0, 0], [1, 0, 0], [0, 1, k / 100]], info={"MACE_energy": -1.0})
+        water.arrays["MACE_forces"] = np.ones((3, 3))
+        if k != 3:
+            water.info.update(dict.fromkeys(energies, -2.0))
+            water.arrays.update({name: np.zeros((3, 3)) for name in forces})
+        frames.append(water)
+    write(folder / "predicted.extxyz", frames, format="extxyz")
+    return folder / "predicted.extxyz"
+
+
+def test_predictions_in_all_frames_are_not_taken_for_labels_that_one_frame_lacks(tmp_path):
+    path = predicted(tmp_path, ["REF_energy"], ["REF_forces"])
+    keys = detect_keys(path)
+    assert keys == LabelKeys()
+    with pytest.raises(InputError, match=r"lacks REF_energy in 1 of 10 frames \(3\)"):
+        read_dataset(path, keys)
+
+
+def test_unknown_names_are_asked_for_even_where_one_of_them_is_in_all_frames(tmp_path):
+    with pytest.raises(InputError, match="several entries that may be the energy: MACE_energy, pbe_energy"):
+        detect_keys(predicted(tmp_path, ["pbe_energy"], ["pbe_forces"]))
+
+
+def test_a_known_name_in_all_frames_goes_before_one_in_some(tmp_path):
+    path = boxes(tmp_path, dft_stress=[1.0, 2.0, 3.0], stress=[1.0, None, 2.0])
+    assert detect_keys(path).stress == "dft_stress"
+
+
+TWO_STRESSES = {"a_stress": [1.0, 2.0, 3.0], "b_stress": [4.0, None, 6.0]}
+
+
+@pytest.mark.parametrize(
+    ("stresses", "used"),
+    [
+        (TWO_STRESSES, "a_stress"),
+        (TWO_STRESSES, "b_stress"),
+        (TWO_STRESSES, "c_stress"),
+        ({"stress": [1.0] * 3}, "c_stress"),
+    ],
+)
+def test_a_test_set_has_the_stress_that_was_named_or_none(tmp_path, stresses, used):
+    path = boxes(tmp_path, **stresses)
+    keys = detect_keys(path, GivenKeys(stress=used), like=LabelKeys(stress=used))
+    assert keys == LabelKeys(stress=used)
+    assert sum(item.stress is not None for item in read_dataset(path, keys)) == len(
+        [value for value in stresses.get(used, ()) if value is not None]
+    )
+
+
+def test_a_test_set_is_read_by_the_names_of_the_labels(tmp_path):
+    labels = LabelKeys("pbe_energy", "pbe_forces", "pbe_stress")
+    assert detect_keys(predicted(tmp_path, ["pbe_energy"], ["pbe_forces"]), like=labels) == LabelKeys(
+        "pbe_energy", "pbe_forces"
+    )
+    # not all of them: found out, as for the labels
+    found = detect_keys(file_with(tmp_path, energy=["pbe_energy", "energy"], forces=["forces"]), like=labels)
+    assert (found.energy, found.forces) == ("energy", "forces")
 
 
 def test_a_virial_is_noted_where_there_is_no_stress(tmp_path):

@@ -164,7 +164,7 @@ def test_evaluate_takes_the_mean_of_a_committee_and_tells_its_spread(monkeypatch
     judged = evaluation.evaluate_potentials(others, data, "float32")
     assert judged.members == 2
     assert judged.metrics.forces_mev.rmse == pytest.approx(0.0, abs=1e-9)
-    assert judged.forces_spread_mev == pytest.approx(100.0 * np.sqrt(2.0))
+    assert judged.forces_spread_mev == pytest.approx(100.0 * np.sqrt(2.0 * 3.0))
 
 
 def test_evaluate_finds_the_potentials_of_a_fine_tunes_folder(tmp_path):
