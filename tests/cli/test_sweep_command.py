@@ -209,7 +209,7 @@ def test_labels_in_other_units_are_refused_unless_they_are_trusted(folder, monke
         atoms.arrays["dft_forces"] *= units.Bohr / units.Hartree
     write(folder / "waters.extxyz", frames, format="extxyz")
     (folder / "out").mkdir()
-    with pytest.raises(InputError, match=r"look like Hartree/Bohr.*\(trust_units: true\)"):
+    with pytest.raises(InputError, match=r"look like Hartree/Bohr.*or say with trust_units: true"):
         sweep(written(folder), output=folder / "out")
     assert not list((folder / "out").iterdir())
 
