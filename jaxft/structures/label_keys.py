@@ -55,10 +55,11 @@ NONE_GIVEN = GivenKeys()
 def detect_keys(path: str | Path, given: GivenKeys = NONE_GIVEN, like: LabelKeys | None = None) -> LabelKeys:
     """The names of the labels in an extended XYZ file, judged by its frames that are no isolated atoms.
 
-    Of the known names, one that all frames have goes before one that some have; which frames lack it, ``read_dataset`` says. Other
-    names count only where no frame has a known one: a model's predictions may be in more frames than the labels. Raises
-    InputError for a given name that no frame has, where there is no energy or no forces, where several could be meant, and where
-    the only energy is not a total energy by its name. A virial without a stress is noted: it is not read.
+    REF_ names go first, and beside them no stress of unknown name is taken; of the other known names one that all frames have goes
+    before one that some have. Which frames lack a label, ``read_dataset`` says. Other names count only where no frame has a known
+    one: a model's predictions may be in more frames than the labels. A virial without a stress is noted: it is not read.
+    Raises InputError for a given name that no frame has, where there is no energy or no forces, where several could be meant, and
+    where the only energy is not a total energy by its name.
 
     like: names that the labels were read by, where this is their test set: it is read by the same where it has them, and may lack a
     stress that was named; no other is taken for that one.
@@ -72,14 +73,17 @@ def detect_keys(path: str | Path, given: GivenKeys = NONE_GIVEN, like: LabelKeys
         given = _as_before(given, like, sorted(counts))
     found: dict[str, str | None] = {}
     for what in KNOWN:
-        name = getattr(given, what)
+        asked = getattr(given, what)
         may_lack = what == "stress" and like is not None
-        if name is not None and name not in everywhere and not may_lack:
+        if asked is not None and asked not in everywhere and not may_lack:
             raise InputError(
-                f"{path} has no entry {name!r}, which --{what}-key names; its entries are {', '.join(everywhere) or 'none'}"
-                f"{nearest(name, everywhere)}"
+                f"{path} has no entry {asked!r}, which --{what}-key names; its entries are {', '.join(everywhere) or 'none'}"
+                f"{nearest(asked, everywhere)}"
             )
-        found[what] = name or _choose(path, what, common, sorted(counts))
+        # with reference labels, a stress of unknown name is somebody's prediction
+        stranger = what == "stress" and found["energy"] == REF_KEYS.energy
+        names = [name for name in sorted(counts) if not stranger or name in KNOWN["stress"]]
+        found[what] = asked or _choose(path, what, common, names)
     if found["energy"] is None:
         _refuse_other_energies(path, sorted(counts))
     missing = [what for what in ("energy", "forces") if found[what] is None and (proper or what == "energy")]
@@ -117,6 +121,9 @@ def _as_before(given: GivenKeys, like: LabelKeys, names: Sequence[str]) -> Given
 
 def _choose(path: str | Path, what: str, common: Sequence[str], names: Sequence[str]) -> str | None:
     known = [name for name in KNOWN[what] if name in names]
+    if known and known[0] == getattr(REF_KEYS, what):
+        # where a file has reference labels, ASE's names are somebody's predictions
+        return known[0]
     if known:
         return next((name for name in known if name in common), known[0])
     like = [name for name in names if _fits(LOOKS_LIKE[what], name) and not (what == "energy" and _is_not_total(name))]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.io import write
+from ase.io import read, write
 
 from jaxft.errors import InputError
 from jaxft.structures.dataset import read_dataset
@@ -152,6 +152,17 @@ def test_predictions_in_all_frames_are_not_taken_for_labels_that_one_frame_lacks
     assert keys == LabelKeys()
     with pytest.raises(InputError, match=r"lacks REF_energy in 1 of 10 frames \(3\)"):
         read_dataset(path, keys)
+
+
+def test_reference_labels_go_before_names_that_more_frames_have(tmp_path):
+    frames = read(predicted(tmp_path, ["REF_energy"], ["REF_forces"]), ":")
+    for atoms in frames:
+        atoms.info["dft_energy"] = -3.0
+        atoms.set_cell([5.0] * 3)
+        atoms.pbc = True
+        atoms.info["MACE_stress"] = np.eye(3)
+    write(tmp_path / "both.extxyz", frames, format="extxyz")
+    assert detect_keys(tmp_path / "both.extxyz") == LabelKeys()
 
 
 def test_unknown_names_are_asked_for_even_where_one_of_them_is_in_all_frames(tmp_path):
