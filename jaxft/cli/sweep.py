@@ -29,6 +29,10 @@ def sweep(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="folder (default: runs/<name of the YAML>)")
     ] = None,
+    alone: Annotated[
+        bool,
+        typer.Option("--alone", help="nothing else works on this sweep: take over what was not finished elsewhere"),
+    ] = False,
 ) -> None:
     """Try settings of a fine-tune; run it again, or several times at once, and it goes on where it stopped."""
     from jaxft.cli.config import SweepConfiguration
@@ -54,7 +58,12 @@ def sweep(
         if jobs.kind != "serial":
             elsewhere = Elsewhere(jobs, help_with, (str(config.resolve()), str(root.resolve())))
         outcome = run_sweep(
-            settings, lambda given: fine_tune_with(configuration, given, config.parent), root, progress, elsewhere
+            settings,
+            lambda given: fine_tune_with(configuration, given, config.parent),
+            root,
+            progress,
+            elsewhere,
+            alone,
         )
     console.print(_table(outcome))
     if outcome.running:
@@ -66,19 +75,19 @@ def sweep(
         raise typer.Exit(SOME_FAILED)
 
 
-def help_with(task: tuple[str, str]) -> int:
-    """One trial of a sweep, in a worker: (configuration, folder) in, how many trials were run out."""
+def help_with(task: tuple[str, str, str]) -> int:
+    """One trial of a sweep, in a worker: (configuration, folder, run) in, how many trials were run out."""
     from jaxft.cli.config import SweepConfiguration
     from jaxft.cli.main import prepare_jax
     from jaxft.cli.yaml_file import read_as
     from jaxft.study.progress import Silent
     from jaxft.study.sweeping import help_sweep
 
-    config, root = (Path(one) for one in task)
+    config, root, run = Path(task[0]), Path(task[1]), task[2]
     configuration = read_as(SweepConfiguration, config)
     prepare_jax(configuration.precision)
     settings = sweep_settings(configuration)
-    return help_sweep(settings, lambda given: fine_tune_with(configuration, given, config.parent), root, Silent())
+    return help_sweep(settings, lambda given: fine_tune_with(configuration, given, config.parent), root, Silent(), run)
 
 
 def sweep_settings(configuration: "SweepConfiguration") -> "SweepSettings":

@@ -35,28 +35,36 @@ from jaxft.study.record import open_record
 from jaxft.study.replay import replay_structures
 from jaxft.study.sweep_report import SweepOutcome, best_note, report_sweep
 from jaxft.study.sweep_settings import Make, SweepSettings
-from jaxft.study.sweep_trials import ask, bury, count, give_back, open_study
+from jaxft.study.sweep_trials import ENDED, IDENTITY, ask, bury, count, give_back, keep_wanted, open_study
 
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """Trials that run in workers: ``function(task)`` is ``help_sweep`` with this very sweep, importable by its name."""
+    """Trials that run in workers: ``function((*task, run))`` is ``help_sweep`` with this very sweep, importable by its name."""
 
     executor: ExecutorSettings
     function: Callable[[Any], int]
-    task: Any
+    task: tuple[Any, ...]
 
 
 def run_sweep(
-    settings: SweepSettings, make: Make, root: Path, progress: Progress, elsewhere: Elsewhere | None = None
+    settings: SweepSettings,
+    make: Make,
+    root: Path,
+    progress: Progress,
+    elsewhere: Elsewhere | None = None,
+    alone: bool = False,
 ) -> SweepOutcome:
     """Run, go on with, or help with the sweep in ``root``; by default in this process.
 
-    What workers leave undone (because they died) is done here. Raises InputError for what can be known to be wrong beforehand.
+    What workers leave undone (because they died) is done here. alone: no other process is at work on the sweep, so what is not
+    done is begun again, whoever began it. Raises InputError for what can be known to be wrong beforehand.
     """
     shared = _share(settings, make, progress)
     _check(settings, make, shared, progress)
     study = _open(settings, root, shared)
+    if alone:
+        bury(study, lambda signature: signature.identity != IDENTITY)
     with progress.task("sweep", settings.trials, "trials") as task:
 
         def show(*_: Any) -> None:
@@ -65,19 +73,27 @@ def run_sweep(
         show()
         if elsewhere is not None:
             size = settings.population if settings.vectorized else 1
-            left = settings.trials - count(study, running=True)
-            with open_executor(elsewhere.executor) as executor:
-                executor.run(elsewhere.function, [elsewhere.task] * -(-left // size), show)
-            bury(study)
+            left = settings.trials - count(study, begun=True)
+            crash = None
+            try:
+                with open_executor(elsewhere.executor) as executor:
+                    executor.run(elsewhere.function, [(*elsewhere.task, IDENTITY)] * -(-left // size), show)
+                crash = ENDED
+            finally:
+                # the workers of this run are ended, on whatever machines they were
+                bury(study, lambda signature: signature.run == IDENTITY, crash)
         while _next(settings, make, study, shared):
             show()
     return report_sweep(study, settings, make, root)
 
 
-def help_sweep(settings: SweepSettings, make: Make, root: Path, progress: Progress) -> int:
-    """One trial (or one population) of a sweep that another process has begun; returns how many were run."""
+def help_sweep(settings: SweepSettings, make: Make, root: Path, progress: Progress, run: str) -> int:
+    """One trial (or one population) of a sweep that another process has begun; returns how many were run.
+
+    run: identity of that process, which gives back what this one may leave.
+    """
     shared = _share(settings, make, progress)
-    return _next(settings, make, _open(settings, root, shared), shared)
+    return _next(settings, make, _open(settings, root, shared), shared, run)
 
 
 @dataclass(frozen=True)
@@ -150,21 +166,27 @@ def _open(settings: SweepSettings, root: Path, shared: _Shared) -> optuna.Study:
     return open_study(settings, root / "journal.log")
 
 
-def _next(settings: SweepSettings, make: Make, study: optuna.Study, shared: _Shared) -> int:
+def _next(settings: SweepSettings, make: Make, study: optuna.Study, shared: _Shared, run: str = IDENTITY) -> int:
     """Run the next trial or population; 0 where all are done or begun."""
-    left = settings.trials - count(study, running=True)
+    left = settings.trials - count(study, begun=True)
     if left <= 0:
         return 0
     wanted = min(left, settings.population) if settings.vectorized else 1
-    trials = [ask(study, settings) for _ in range(wanted)]
+    trials = keep_wanted(study, settings, [ask(study, settings, run) for _ in range(wanted)])
     try:
         _run(settings, make, trials, study, shared)
+    except Exception as error:
+        # a first crash ends this process, with its traceback; settings that crash again fail, and the sweep goes on
+        crash = " ".join([f"{type(error).__name__}:", *str(error).splitlines()[:1]])
+        again = [give_back(study, trial.number, crash) for trial in trials]
+        if any(again):
+            raise
     except BaseException:
-        # ctrl-C as well: what was begun is begun again by the next call
+        # ctrl-C: what was begun is begun again by the next call
         for trial in trials:
-            give_back(study, trial.number, dict(trial.params))
+            give_back(study, trial.number)
         raise
-    return wanted
+    return len(trials)
 
 
 def _fail(study: optuna.Study, trial: Trial, reason: str) -> None:

@@ -261,5 +261,25 @@ def test_a_trial_that_nobody_signed_is_given_back_and_tried_again(tmp_path, monk
     study = optuna.create_study(storage=storage, study_name="sweep")
     orphan = study.ask({"x": optuna.distributions.FloatDistribution(0.0, 1.0)})
     sweep_trials.bury(study)
-    assert sweep_trials.count(study, running=True) == 0
+    assert sweep_trials.count(study, begun=True) == 0
     assert study.ask({"x": optuna.distributions.FloatDistribution(0.0, 1.0)}).params == orphan.params
+
+
+def test_settings_that_crash_end_the_sweep_once_and_then_fail_and_it_goes_on(folder, monkeypatch):
+    crashed = []
+
+    def fit(*_, **__):
+        if len(crashed) < 2:
+            crashed.append(True)
+            raise MemoryError("no room for a batch\nand much more")
+        return [RESULT]
+
+    monkeypatch.setattr(sweeping, "fit_members", fit)
+    monkeypatch.setattr(sweeping, "_objective", lambda *_: 1.0)
+    with pytest.raises(MemoryError):
+        sweep(written(folder), output=folder / "out")
+    with pytest.raises(typer.Exit):
+        sweep(written(folder), output=folder / "out")
+    states = [row["state"] for row in rows(folder)]
+    assert states == ["complete"] * 3 + ["fail"]
+    assert rows(folder)[-1]["failure"] == "tried 2 times: MemoryError: no room for a batch"
