@@ -145,3 +145,11 @@ def test_processes_that_begin_the_last_trial_together_run_one(tmp_path):
     kept = [keep_wanted(study, settings(trials=1), [trial]) for study, trial in reversed(begun)]
     assert [[t.number for t in trials] for trials in kept] == [[], [0]]
     assert count(one, begun=True) == 1
+
+
+def test_whole_numbers_are_drawn_for_settings_that_are_whole_and_for_no_others(tmp_path):
+    ranges = (Dimension("finetune.weight_decay", 0, 1), Dimension("finetune.patience", 1, 50), Dimension("seed", 0, 9))
+    given = settings(dimensions=ranges)
+    decay, *others = ask(open_study(given, tmp_path / "journal.log"), given).params.values()
+    assert 0.0 < decay < 1.0
+    assert [type(value) for value in others] == [int, int]
