@@ -1,16 +1,17 @@
 """``jaxft sweep``: which settings fine-tune best, judged on structures that are set aside."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from jaxft.cli.tables import print_whole, table_of
 from jaxft.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def sweep(
             elsewhere,
             alone,
         )
-    console.print(_table(outcome))
+    print_whole(console, _table(outcome))
     if outcome.running:
         console.print(
             f"still running elsewhere: {outcome.running} trials; the process that ends last writes all of them"
@@ -77,17 +78,25 @@ def sweep(
 
 def help_with(task: tuple[str, str, str]) -> int:
     """One trial of a sweep, in a worker: (configuration, folder, run) in, how many trials were run out."""
+    return _helper(*task)()
+
+
+@cache
+def _helper(yaml: str, folder: str, run: str) -> Callable[[], int]:
+    """Made by the first trial of a worker, for all of them."""
     from jaxft.cli.config import SweepConfiguration
     from jaxft.cli.main import prepare_jax
     from jaxft.cli.yaml_file import read_as
     from jaxft.study.progress import Silent
-    from jaxft.study.sweeping import help_sweep
+    from jaxft.study.sweeping import helper
 
-    config, root, run = Path(task[0]), Path(task[1]), task[2]
+    config = Path(yaml)
     configuration = read_as(SweepConfiguration, config)
     prepare_jax(configuration.precision)
     settings = sweep_settings(configuration)
-    return help_sweep(settings, lambda given: fine_tune_with(configuration, given, config.parent), root, Silent(), run)
+    return helper(
+        settings, lambda given: fine_tune_with(configuration, given, config.parent), Path(folder), Silent(), run
+    )
 
 
 def sweep_settings(configuration: "SweepConfiguration") -> "SweepSettings":
@@ -145,10 +154,8 @@ def _table(outcome: "SweepOutcome") -> Table:
     """The best trials, with their settings."""
     from jaxft.study.sweep_report import objective_of, ranked
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     names = list(outcome.best.params)
-    for heading in ("trial", "", "objective", *(name.split(".", 1)[-1] for name in names)):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table = table_of("trial", "", "objective", *(name.split(".", 1)[-1] for name in names))
     for trial in ranked(outcome.trials)[:SHOWN]:
         reached = objective_of(trial)
         value = "–" if reached is None else f"{reached:.4g}"

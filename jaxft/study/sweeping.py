@@ -42,7 +42,7 @@ from jaxft.study.sweep_trials import ENDED, IDENTITY, ask, bury, count, give_bac
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """Trials that run in workers: ``function((*task, run))`` is ``help_sweep`` with this very sweep, importable by its name."""
+    """Trials that run in workers: ``function((*task, run))`` is ``helper`` with this very sweep, called; importable by its name."""
 
     executor: ExecutorSettings
     function: Callable[[Any], int]
@@ -63,10 +63,14 @@ def run_sweep(
     done is begun again, whoever began it. Raises InputError for what can be known to be wrong beforehand.
     """
     shared = _share(settings, make, progress)
-    _check(settings, make, shared, progress)
-    study = _open(settings, make, root, shared)
-    if alone:
+    study = _open(settings, make, root, shared) if Layout(root).record.exists() else None
+    if study is not None and alone:
         bury(study, lambda signature: signature.identity != IDENTITY)
+    # where nothing is left to begin, all was looked at when it was begun
+    if study is None or count(study, begun=True) < settings.trials:
+        _check(settings, make, shared, progress)
+    if study is None:
+        study = _open(settings, make, root, shared)
     with progress.task("sweep", settings.trials, "trials") as task:
 
         def show(*_: Any) -> None:
@@ -89,15 +93,16 @@ def run_sweep(
     return report_sweep(study, settings, make, root)
 
 
-def help_sweep(settings: SweepSettings, make: Make, root: Path, progress: Progress, run: str) -> int:
-    """One trial (or one population) of a sweep that another process has begun; returns how many were run.
+def helper(settings: SweepSettings, make: Make, root: Path, progress: Progress, run: str) -> Callable[[], int]:
+    """What runs one trial (or one population) of a sweep that another process has begun, and returns how many were run.
 
-    run: identity of that process, which gives back what this one may leave. Raises InputError where the configuration, which a
-    worker reads again, has changed since.
+    Made once for many trials: labels, bases and replay structures are kept. run: identity of that process, which gives back what
+    this one may leave. Raises InputError where the configuration, which a worker reads again, has changed since.
     """
     check_same_study(Layout(root), settings.configuration)
     shared = _share(settings, make, progress)
-    return _next(settings, make, _open(settings, make, root, shared), shared, run)
+    study = _open(settings, make, root, shared)
+    return lambda: _next(settings, make, study, shared, run)
 
 
 @dataclass(frozen=True)

@@ -342,3 +342,39 @@ def test_a_worker_that_reads_another_configuration_than_the_folder_has_refuses(f
     config.write_text(SWEEP.replace("updates: 20", "updates: 30").replace("trials: 4", "trials: 5"))
     with pytest.raises(InputError, match=r"differs in finetune.updates"):
         help_with((str(config), str(folder / "out"), "run"))
+
+
+def test_a_worker_reads_the_labels_once_for_all_its_trials_and_a_finished_sweep_looks_at_nothing_again(
+    folder, monkeypatch
+):
+    monkeypatch.setattr(sweeping, "fit_members", lambda *_, **__: [RESULT])
+    monkeypatch.setattr(sweeping, "_objective", lambda *_: 1.0)
+    config = written(folder)
+    sweep(config, output=folder / "out")
+    config.write_text(SWEEP.replace("trials: 4", "trials: 6"))
+    read = []
+    read_labels = sweeping.read_labels
+    monkeypatch.setattr(sweeping, "read_labels", lambda one: read.append(one) or read_labels(one))
+    task = (str(config), str(folder / "out"), "run of two")
+    assert [help_with(task) for _ in range(3)] == [1, 1, 0]
+    assert len(read) == 1
+    monkeypatch.setattr(sweeping, "check_units", lambda *_: pytest.fail("looked at again"))
+    sweep(config, output=folder / "out")
+    assert len(rows(folder)) == 6
+
+
+def test_what_another_machine_left_is_taken_over_alone_only_and_the_table_is_never_cut(folder, monkeypatch, capsys):
+    monkeypatch.setattr(sweeping, "fit_members", lambda *_, **__: [RESULT])
+    monkeypatch.setattr(sweeping, "_objective", lambda *_: 1.0)
+    monkeypatch.setenv("COLUMNS", "20")
+    config = written(folder)
+    sweep(config, output=folder / "out")
+    assert "…" not in capsys.readouterr().out
+    storage = JournalStorage(JournalFileBackend(str(folder / "out" / "journal.log")))
+    left = optuna.load_study(study_name="sweep", storage=storage).ask()
+    left.set_user_attr("process", ["elsewhere", os.getpid(), "another", "another"])
+    config.write_text(SWEEP.replace("trials: 4", "trials: 5"))
+    sweep(config, output=folder / "out")
+    assert "still running elsewhere: 1 trials" in capsys.readouterr().out
+    sweep(config, output=folder / "out", alone=True)
+    assert len(rows(folder)) == 5
