@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
+from jaxft.cli.tables import print_whole, table_of
 from jaxft.errors import InputError
 
 if TYPE_CHECKING:
@@ -142,14 +141,14 @@ def print_errors(console: Console, stages: Mapping[str, Mapping[str, "Metrics"]]
     units = {"energy": "meV/atom", "forces": "meV/Å"} | ({"stress": "meV/Å³"} if stressed else {})
     headings = [f"{what}\n{kind}" for what in units for kind in KINDS]
     headings.insert(2, "centred\nRMSE")
-    whole = _table("n", *headings)
+    whole = table_of("set", "", "n", *headings, left=2)
     for name, stage, m in rows:
         numbers = [_number(e, kind) for e in (m.energy_mev, m.forces_mev, m.stress_mev)[: len(units)] for kind in KINDS]
         # of one structure the mean error is the error
         numbers.insert(2, _number(m.energy_centered_mev if m.n_structures > 1 else None, "RMSE"))
         whole.add_row(name, stage, str(m.n_structures), *numbers)
     console.print("errors, " + ", ".join(f"{what} in {unit}" for what, unit in units.items()))
-    _print_whole(console, whole)
+    print_whole(console, whole)
     console.print("centred: energy after the mean error of the set was taken off, a constant that forces don't feel")
     if "before" in stages:
         replay = "; of replay with its own" * any(name == "replay" for name, *_ in rows)
@@ -161,32 +160,15 @@ def print_errors(console: Console, stages: Mapping[str, Mapping[str, "Metrics"]]
     labelled = [row for row in rows if row[0] != "replay"]
     elements = sorted({element for *_, m in labelled for element in m.forces_by_element_mev})
     if len(elements) > 1:
-        by_element = _table(*(f"{element}\nRMSE, MAE" for element in elements))
+        by_element = table_of("set", "", *(f"{element}\nRMSE, MAE" for element in elements), left=2)
         for name, stage, m in labelled:
             found = [m.forces_by_element_mev.get(element) for element in elements]
             by_element.add_row(name, stage, *(f"{_number(e, 'RMSE')}, {_number(e, 'MAE')}" for e in found))
         console.print("forces by element, meV/Å")
-        _print_whole(console, by_element)
+        print_whole(console, by_element)
 
 
 KINDS = ("RMSE", "MAE")
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for heading in ("set", "", *headings):
-        left = heading in ("set", "")
-        table.add_column(heading, justify="left" if left else "right", vertical="bottom", no_wrap=True)
-    return table
-
-
-def _print_whole(console: Console, table: Table) -> None:
-    """Print a table as wide as it is: a console would cut names and numbers to its own width, which is 80 for a pipe."""
-    need = console.measure(table, options=console.options.update(width=10_000)).maximum
-    wide = Console(
-        file=console.file, width=max(console.width, need), force_terminal=console.is_terminal, highlight=False
-    )
-    wide.print(table, crop=False)
 
 
 def _number(errors: "Errors | None", kind: str) -> str:

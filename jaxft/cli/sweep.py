@@ -1,16 +1,17 @@
 """``jaxft sweep``: which settings fine-tune best, judged on structures that are set aside."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from jaxft.cli.tables import print_whole, table_of
 from jaxft.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ def sweep(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="folder (default: runs/<name of the YAML>)")
     ] = None,
+    alone: Annotated[
+        bool,
+        typer.Option("--alone", help="nothing else works on this sweep: take over what was not finished elsewhere"),
+    ] = False,
 ) -> None:
     """Try settings of a fine-tune; run it again, or several times at once, and it goes on where it stopped."""
     from jaxft.cli.config import SweepConfiguration
@@ -54,9 +59,14 @@ def sweep(
         if jobs.kind != "serial":
             elsewhere = Elsewhere(jobs, help_with, (str(config.resolve()), str(root.resolve())))
         outcome = run_sweep(
-            settings, lambda given: fine_tune_with(configuration, given, config.parent), root, progress, elsewhere
+            settings,
+            lambda given: fine_tune_with(configuration, given, config.parent),
+            root,
+            progress,
+            elsewhere,
+            alone,
         )
-    console.print(_table(outcome))
+    print_whole(console, _table(outcome))
     if outcome.running:
         console.print(
             f"still running elsewhere: {outcome.running} trials; the process that ends last writes all of them"
@@ -66,19 +76,27 @@ def sweep(
         raise typer.Exit(SOME_FAILED)
 
 
-def help_with(task: tuple[str, str]) -> int:
-    """One trial of a sweep, in a worker: (configuration, folder) in, how many trials were run out."""
+def help_with(task: tuple[str, str, str]) -> int:
+    """One trial of a sweep, in a worker: (configuration, folder, run) in, how many trials were run out."""
+    return _helper(*task)()
+
+
+@cache
+def _helper(yaml: str, folder: str, run: str) -> Callable[[], int]:
+    """Made by the first trial of a worker, for all of them."""
     from jaxft.cli.config import SweepConfiguration
     from jaxft.cli.main import prepare_jax
     from jaxft.cli.yaml_file import read_as
     from jaxft.study.progress import Silent
-    from jaxft.study.sweeping import help_sweep
+    from jaxft.study.sweeping import helper
 
-    config, root = (Path(one) for one in task)
+    config = Path(yaml)
     configuration = read_as(SweepConfiguration, config)
     prepare_jax(configuration.precision)
     settings = sweep_settings(configuration)
-    return help_sweep(settings, lambda given: fine_tune_with(configuration, given, config.parent), root, Silent())
+    return helper(
+        settings, lambda given: fine_tune_with(configuration, given, config.parent), Path(folder), Silent(), run
+    )
 
 
 def sweep_settings(configuration: "SweepConfiguration") -> "SweepSettings":
@@ -136,10 +154,8 @@ def _table(outcome: "SweepOutcome") -> Table:
     """The best trials, with their settings."""
     from jaxft.study.sweep_report import objective_of, ranked
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     names = list(outcome.best.params)
-    for heading in ("trial", "", "objective", *(name.split(".", 1)[-1] for name in names)):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table = table_of("trial", "", "objective", *(name.split(".", 1)[-1] for name in names))
     for trial in ranked(outcome.trials)[:SHOWN]:
         reached = objective_of(trial)
         value = "–" if reached is None else f"{reached:.4g}"

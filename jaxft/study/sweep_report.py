@@ -19,7 +19,7 @@ from jaxft.report.importance_figure import importance_figure
 from jaxft.report.style import png
 from jaxft.study.finetune_settings import FinetuningSettings
 from jaxft.study.sweep_settings import OBJECTIVES, Make, SweepSettings
-from jaxft.study.sweep_trials import finished, running
+from jaxft.study.sweep_trials import count_running, finished
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def best_note(study: optuna.Study) -> str:
 def report_sweep(study: optuna.Study, settings: SweepSettings, make: Make, root: Path) -> SweepOutcome:
     """Table, importance of each setting, and the winning configuration."""
     # counted first: one that ends meanwhile is then in the table too
-    elsewhere = running(study)
+    elsewhere = count_running(study)
     trials = finished(study)
     complete = [t for t in trials if t.state == TrialState.COMPLETE]
     if not complete:

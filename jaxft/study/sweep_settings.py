@@ -1,13 +1,14 @@
 """What a sweep is asked to do: which settings vary and how far, how many trials, and what is made small."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from optuna.trial import Trial
 
 from jaxft.errors import InputError, nearest
 from jaxft.finetune.fit import TRACED
+from jaxft.finetune.settings import FinetuneSettings
 from jaxft.study.finetune_settings import FinetuningSettings
 
 OBJECTIVES = {
@@ -24,9 +25,13 @@ SAME_FOR_ALL = ("data", "validation", "replay", "committee", "precision", "trust
 """Sections and settings that decide what trials are compared on, or are decided before any trial begins."""
 
 
+WHOLE = (*(f"finetune.{f.name}" for f in fields(FinetuneSettings) if f.type in (int, int | None)), "seed")
+"""Settings that are whole numbers."""
+
+
 @dataclass(frozen=True)
 class Dimension:
-    """What one setting may be: a range (low, high, on a log scale or not; whole numbers where both ends are) or choices."""
+    """What one setting may be: a range (low, high, on a log scale or not; whole numbers where the setting is one) or choices."""
 
     name: str
     low: float | None = None
@@ -36,12 +41,21 @@ class Dimension:
 
     def __post_init__(self) -> None:
         ranged = self.low is not None and self.high is not None
+        if self.choices and (self.low is not None or self.high is not None or self.log):
+            raise InputError(
+                f"sweep.settings.{self.name}: low, high and log say nothing beside choices; leave them out"
+            )
         if ranged == bool(self.choices):
             raise InputError(f"sweep.settings.{self.name}: expected low and high, or choices")
         if ranged and not (self.low < self.high and (self.low > 0 or not self.log)):  # type: ignore[operator]
             raise InputError(
                 f"sweep.settings.{self.name}: low is {self.low} and high {self.high}; expected low < high, and low > 0 where "
                 "log is set"
+            )
+
+        if ranged and self.name in WHOLE and not (isinstance(self.low, int) and isinstance(self.high, int)):
+            raise InputError(
+                f"sweep.settings.{self.name}: low is {self.low} and high {self.high}; expected whole numbers, as the setting is one"
             )
 
     def extremes(self) -> tuple[Any, ...]:
@@ -54,8 +68,8 @@ class Dimension:
             return trial.suggest_categorical(self.name, self.choices)
         assert self.low is not None
         assert self.high is not None
-        if isinstance(self.low, int) and isinstance(self.high, int):
-            return trial.suggest_int(self.name, self.low, self.high, log=self.log)
+        if self.name in WHOLE:
+            return trial.suggest_int(self.name, int(self.low), int(self.high), log=self.log)
         return trial.suggest_float(self.name, self.low, self.high, log=self.log)
 
 

@@ -7,17 +7,18 @@ Several processes may work on one folder, and a sweep goes on where it was stopp
 Source of the sampler: J. Bergstra et al., Algorithms for hyper-parameter optimization (NeurIPS 2011), as Optuna has it.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.trial import Trial, TrialState
 
 from jaxft.errors import InputError
-from jaxft.finetune.fingerprint import hash_labels, hash_potential
 from jaxft.finetune.fit import Extras, check_fit, fit_members
 from jaxft.finetune.metrics import evaluate_set
 from jaxft.finetune.result import FitResult
@@ -28,35 +29,48 @@ from jaxft.potential.load import load
 from jaxft.potential.potential import Potential
 from jaxft.structures.dataset import LabelledStructure
 from jaxft.study.finetune_data import Labelled, check_units, read_labels
+from jaxft.study.finetune_folder import content_of, refuse_changed
 from jaxft.study.finetune_settings import FinetuningSettings
 from jaxft.study.layout import Layout
 from jaxft.study.progress import Progress
-from jaxft.study.record import open_record
+from jaxft.study.record import check_same_study, open_record
 from jaxft.study.replay import replay_structures
 from jaxft.study.sweep_report import SweepOutcome, best_note, report_sweep
 from jaxft.study.sweep_settings import Make, SweepSettings
-from jaxft.study.sweep_trials import ask, bury, count, give_back, open_study
+from jaxft.study.sweep_trials import ENDED, IDENTITY, ask, bury, count, give_back, keep_wanted, open_study
 
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """Trials that run in workers: ``function(task)`` is ``help_sweep`` with this very sweep, importable by its name."""
+    """Trials that run in workers: ``function((*task, run))`` is ``helper`` with this very sweep, called; importable by its name."""
 
     executor: ExecutorSettings
     function: Callable[[Any], int]
-    task: Any
+    task: tuple[Any, ...]
 
 
 def run_sweep(
-    settings: SweepSettings, make: Make, root: Path, progress: Progress, elsewhere: Elsewhere | None = None
+    settings: SweepSettings,
+    make: Make,
+    root: Path,
+    progress: Progress,
+    elsewhere: Elsewhere | None = None,
+    alone: bool = False,
 ) -> SweepOutcome:
     """Run, go on with, or help with the sweep in ``root``; by default in this process.
 
-    What workers leave undone (because they died) is done here. Raises InputError for what can be known to be wrong beforehand.
+    What workers leave undone (because they died) is done here. alone: no other process is at work on the sweep, so what is not
+    done is begun again, whoever began it. Raises InputError for what can be known to be wrong beforehand.
     """
     shared = _share(settings, make, progress)
-    _check(settings, make, shared, progress)
-    study = _open(settings, root, shared)
+    study = _open(settings, make, root, shared) if Layout(root).record.exists() else None
+    if study is not None and alone:
+        bury(study, lambda signature: signature.identity != IDENTITY)
+    # where nothing is left to begin, all was looked at when it was begun
+    if study is None or count(study, begun=True) < settings.trials:
+        _check(settings, make, shared, progress)
+    if study is None:
+        study = _open(settings, make, root, shared)
     with progress.task("sweep", settings.trials, "trials") as task:
 
         def show(*_: Any) -> None:
@@ -65,19 +79,30 @@ def run_sweep(
         show()
         if elsewhere is not None:
             size = settings.population if settings.vectorized else 1
-            left = settings.trials - count(study, running=True)
-            with open_executor(elsewhere.executor) as executor:
-                executor.run(elsewhere.function, [elsewhere.task] * -(-left // size), show)
-            bury(study)
+            left = settings.trials - count(study, begun=True)
+            crash = None
+            try:
+                with open_executor(elsewhere.executor) as executor:
+                    executor.run(elsewhere.function, [(*elsewhere.task, IDENTITY)] * -(-left // size), show)
+                crash = ENDED
+            finally:
+                # the workers of this run are ended, on whatever machines they were
+                bury(study, lambda signature: signature.run == IDENTITY, crash)
         while _next(settings, make, study, shared):
             show()
     return report_sweep(study, settings, make, root)
 
 
-def help_sweep(settings: SweepSettings, make: Make, root: Path, progress: Progress) -> int:
-    """One trial (or one population) of a sweep that another process has begun; returns how many were run."""
+def helper(settings: SweepSettings, make: Make, root: Path, progress: Progress, run: str) -> Callable[[], int]:
+    """What runs one trial (or one population) of a sweep that another process has begun, and returns how many were run.
+
+    Made once for many trials: labels, bases and replay structures are kept. run: identity of that process, which gives back what
+    this one may leave. Raises InputError where the configuration, which a worker reads again, has changed since.
+    """
+    check_same_study(Layout(root), settings.configuration)
     shared = _share(settings, make, progress)
-    return _next(settings, make, _open(settings, root, shared), shared)
+    study = _open(settings, make, root, shared)
+    return lambda: _next(settings, make, study, shared, run)
 
 
 @dataclass(frozen=True)
@@ -102,6 +127,11 @@ def _share(settings: SweepSettings, make: Make, progress: Progress) -> _Shared:
     labelled = read_labels(first)
     if "validation" not in labelled.sets:
         raise InputError("a sweep compares on structures that are set aside; set validation.share above 0")
+    if settings.objective == "energy" and len(labelled.sets["validation"]) < 2:
+        raise InputError(
+            "sweep.objective is energy, whose mean error is taken off, and there is one validation structure, of which nothing is "
+            "left; raise validation.share, or choose another objective"
+        )
 
     @cache
     def base(name: str, head: str | None) -> Potential:
@@ -138,33 +168,54 @@ def _check(settings: SweepSettings, make: Make, shared: _Shared, progress: Progr
         shared.replay(one)
 
 
-def _open(settings: SweepSettings, root: Path, shared: _Shared) -> optuna.Study:
+def _open(settings: SweepSettings, make: Make, root: Path, shared: _Shared) -> optuna.Study:
     """The study of the folder, begun where there is none."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     root.mkdir(parents=True, exist_ok=True)
-    content = {
-        "base": hash_potential(shared.base(shared.first)),
-        "labels": hash_labels(shared.labelled.sets["train"]),
-    }
+    content = _content(settings, make, shared)
+    # of other bases the record says itself which one changed
+    whose = {name: value for name, value in content.items() if not name.startswith("base ")}
+    refuse_changed(shared.first, Layout(root), whose)
     open_record(Layout(root), settings.configuration, settings.seed, content)
     return open_study(settings, root / "journal.log")
 
 
-def _next(settings: SweepSettings, make: Make, study: optuna.Study, shared: _Shared) -> int:
+def _content(settings: SweepSettings, make: Make, shared: _Shared) -> dict[str, str]:
+    """Hashes of what the configuration only names, for every base that may be chosen; named as in sweep.settings."""
+    content: dict[str, str] = {}
+    for variant in settings.variants():
+        one = make(variant)
+        found = content_of(one, shared.base(one), shared.labelled)
+        base = found.pop("base")
+        if (one.base, one.head) == (shared.first.base, shared.first.head):
+            content["base"] = base
+        else:
+            content[" ".join(["base", *(str(variant[name]) for name in ("base", "head") if name in variant)])] = base
+        content |= found
+    return content
+
+
+def _next(settings: SweepSettings, make: Make, study: optuna.Study, shared: _Shared, run: str = IDENTITY) -> int:
     """Run the next trial or population; 0 where all are done or begun."""
-    left = settings.trials - count(study, running=True)
+    left = settings.trials - count(study, begun=True)
     if left <= 0:
         return 0
     wanted = min(left, settings.population) if settings.vectorized else 1
-    trials = [ask(study, settings) for _ in range(wanted)]
+    trials = keep_wanted(study, settings, [ask(study, settings, run) for _ in range(wanted)])
     try:
         _run(settings, make, trials, study, shared)
+    except Exception as error:
+        # a first crash ends this process, with its traceback; settings that crash again fail, and the sweep goes on
+        crash = " ".join([f"{type(error).__name__}:", *str(error).splitlines()[:1]])
+        again = [give_back(study, trial.number, crash) for trial in trials]
+        if any(again):
+            raise
     except BaseException:
-        # ctrl-C as well: what was begun is begun again by the next call
+        # ctrl-C: what was begun is begun again by the next call
         for trial in trials:
-            give_back(study, trial.number, dict(trial.params))
+            give_back(study, trial.number)
         raise
-    return wanted
+    return len(trials)
 
 
 def _fail(study: optuna.Study, trial: Trial, reason: str) -> None:
@@ -222,11 +273,16 @@ def _run(settings: SweepSettings, make: Make, trials: Sequence[Trial], study: op
         if result.failure is not None:
             _fail(study, trial, result.failure.reason)
         else:
-            study.tell(trial, _objective(settings.objective, result, labelled, one.precision))
+            value = _objective(settings.objective, result, labelled, one.precision)
+            if math.isfinite(value):
+                study.tell(trial, value)
+            else:
+                _fail(study, trial, f"the objective is not finite ({value})")
 
 
 def _objective(objective: str, result: FitResult, labelled: Labelled, precision: str) -> float:
     if objective == "loss":
-        return float(result.validation.min())
+        # the smallest of those that are numbers; NaN where none is
+        return float(np.fmin.reduce(result.validation))
     metrics = evaluate_set(result.potential, labelled.sets["validation"], dtype=precision)
     return metrics.forces_mev.rmse if objective == "forces" else metrics.energy_centered_mev.rmse

@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib.util import find_spec
 from types import SimpleNamespace
 
+import numpy as np
 import optuna
 import pytest
 import typer
@@ -21,7 +23,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from test_finetune_command import jaxft_command, waters
 
-from jaxft.cli.sweep import sweep
+import jaxft
+from jaxft.cli.sweep import help_with, sweep
 from jaxft.errors import InputError
 from jaxft.study import sweep_trials, sweeping
 
@@ -152,6 +155,12 @@ def test_trials_that_lag_behind_are_pruned_and_have_no_objective(folder):
             "there is no section 'finetun'",
         ),
         (("{choices: [0.0, 0.9]}", "{low: 0.5}"), "expected low and high, or choices"),
+        (("{choices: [0.0, 0.9]}", "{choices: [0.0, 0.9], log: true}"), "log say nothing beside choices"),
+        (
+            ("finetune.ema_decay: {choices: [0.0, 0.9]}", "finetune.batch_size: {low: 1.0, high: 4.0}"),
+            "expected whole numbers",
+        ),
+        (("share: 0.25", "share: 0.08", "trials: 4", "trials: 4\n  objective: energy"), "one validation structure"),
         (("low: 1.0e-5", "low: -1.0"), "low > 0 where log is set"),
         (("trials: 4", "trials: 4\n  objective: force"), "did you mean 'forces'"),
         (("share: 0.25", "share: 0.0"), "set validation.share above 0"),
@@ -261,5 +270,111 @@ def test_a_trial_that_nobody_signed_is_given_back_and_tried_again(tmp_path, monk
     study = optuna.create_study(storage=storage, study_name="sweep")
     orphan = study.ask({"x": optuna.distributions.FloatDistribution(0.0, 1.0)})
     sweep_trials.bury(study)
-    assert sweep_trials.count(study, running=True) == 0
+    assert sweep_trials.count(study, begun=True) == 0
     assert study.ask({"x": optuna.distributions.FloatDistribution(0.0, 1.0)}).params == orphan.params
+
+
+def test_settings_that_crash_end_the_sweep_once_and_then_fail_and_it_goes_on(folder, monkeypatch):
+    crashed = []
+
+    def fit(*_, **__):
+        if len(crashed) < 2:
+            crashed.append(True)
+            raise MemoryError("no room for a batch\nand much more")
+        return [RESULT]
+
+    monkeypatch.setattr(sweeping, "fit_members", fit)
+    monkeypatch.setattr(sweeping, "_objective", lambda *_: 1.0)
+    with pytest.raises(MemoryError):
+        sweep(written(folder), output=folder / "out")
+    with pytest.raises(typer.Exit):
+        sweep(written(folder), output=folder / "out")
+    states = [row["state"] for row in rows(folder)]
+    assert states == ["complete"] * 3 + ["fail"]
+    assert rows(folder)[-1]["failure"] == "tried 2 times: MemoryError: no room for a batch"
+
+
+def test_other_validation_labels_or_another_of_the_bases_are_another_sweep(folder, monkeypatch):
+    monkeypatch.setattr(sweeping, "fit_members", lambda *_, **__: [RESULT])
+    monkeypatch.setattr(sweeping, "_objective", lambda *_: 1.0)
+    jaxft.load("cobalt-mini").save(folder / "own")
+    config = written(folder, SWEEP + "    base: {choices: [cobalt-mini, own]}\n")
+    sweep(config, output=folder / "out")
+    content = json.loads((folder / "out" / "record.json").read_text())["content"]
+    assert set(content) == {"base", "base own", "train", "validation"}
+    config.write_text(config.read_text().replace("trials: 4", "trials: 5"))
+    own = jaxft.load("cobalt-mini")
+    replace(own, reference_energies=own.reference_energies + 1.0).save(folder / "own")
+    with pytest.raises(InputError, match="another base own of the same name"):
+        sweep(config, output=folder / "out")
+    frames = waters(12)
+    # the last quarter is set aside
+    frames[-1].info["dft_energy"] += 0.01
+    write(folder / "waters.extxyz", frames, format="extxyz")
+    with pytest.raises(InputError, match=r"labels of .*waters.extxyz changed"):
+        sweep(config, output=folder / "out")
+
+
+def test_an_objective_that_is_not_finite_fails_with_a_reason(folder, monkeypatch):
+    monkeypatch.setattr(sweeping, "fit_members", lambda *_, **__: [RESULT])
+    values = iter([1.0, float("nan"), 2.0, float("inf")])
+    monkeypatch.setattr(sweeping, "_objective", lambda *_: next(values))
+    with pytest.raises(typer.Exit):
+        sweep(written(folder), output=folder / "out")
+    assert [row["failure"] for row in rows(folder) if row["state"] == "fail"] == [
+        "the objective is not finite (nan)",
+        "the objective is not finite (inf)",
+    ]
+
+
+def test_the_loss_of_a_trial_is_the_smallest_that_is_a_number():
+    result = SimpleNamespace(validation=np.array([np.nan, 2.0, 1.0, np.nan]))
+    assert sweeping._objective("loss", result, None, "float32") == 1.0
+    lost = SimpleNamespace(validation=np.array([np.nan]))
+    assert np.isnan(sweeping._objective("loss", lost, None, "float32"))
+
+
+def test_a_worker_that_reads_another_configuration_than_the_folder_has_refuses(folder, monkeypatch):
+    monkeypatch.setattr(sweeping, "fit_members", lambda *_, **__: [RESULT])
+    monkeypatch.setattr(sweeping, "_objective", lambda *_: 1.0)
+    config = written(folder)
+    sweep(config, output=folder / "out")
+    config.write_text(SWEEP.replace("updates: 20", "updates: 30").replace("trials: 4", "trials: 5"))
+    with pytest.raises(InputError, match=r"differs in finetune.updates"):
+        help_with((str(config), str(folder / "out"), "run"))
+
+
+def test_a_worker_reads_the_labels_once_for_all_its_trials_and_a_finished_sweep_looks_at_nothing_again(
+    folder, monkeypatch
+):
+    monkeypatch.setattr(sweeping, "fit_members", lambda *_, **__: [RESULT])
+    monkeypatch.setattr(sweeping, "_objective", lambda *_: 1.0)
+    config = written(folder)
+    sweep(config, output=folder / "out")
+    config.write_text(SWEEP.replace("trials: 4", "trials: 6"))
+    read = []
+    read_labels = sweeping.read_labels
+    monkeypatch.setattr(sweeping, "read_labels", lambda one: read.append(one) or read_labels(one))
+    task = (str(config), str(folder / "out"), "run of two")
+    assert [help_with(task) for _ in range(3)] == [1, 1, 0]
+    assert len(read) == 1
+    monkeypatch.setattr(sweeping, "check_units", lambda *_: pytest.fail("looked at again"))
+    sweep(config, output=folder / "out")
+    assert len(rows(folder)) == 6
+
+
+def test_what_another_machine_left_is_taken_over_alone_only_and_the_table_is_never_cut(folder, monkeypatch, capsys):
+    monkeypatch.setattr(sweeping, "fit_members", lambda *_, **__: [RESULT])
+    monkeypatch.setattr(sweeping, "_objective", lambda *_: 1.0)
+    monkeypatch.setenv("COLUMNS", "20")
+    config = written(folder)
+    sweep(config, output=folder / "out")
+    assert "…" not in capsys.readouterr().out
+    storage = JournalStorage(JournalFileBackend(str(folder / "out" / "journal.log")))
+    left = optuna.load_study(study_name="sweep", storage=storage).ask()
+    left.set_user_attr("process", ["elsewhere", os.getpid(), "another", "another"])
+    config.write_text(SWEEP.replace("trials: 4", "trials: 5"))
+    sweep(config, output=folder / "out")
+    assert "still running elsewhere: 1 trials" in capsys.readouterr().out
+    sweep(config, output=folder / "out", alone=True)
+    assert len(rows(folder)) == 5
