@@ -1,6 +1,6 @@
 """One fine-tune from a labelled file to a potential on disk, with its errors before and after (``jaxft finetune``).
 
-OUT/ config.yaml  record.json  model/ (or model-0/, model-1/ ... of a committee)  training.csv  evaluation.json
+OUT/ config.yaml  record.json  model/ (or model-0/, model-1/ ... of a committee)  training.csv  evaluation.json  replay.extxyz
      figures/parity.png  figures/training.png  checkpoints/
 Run again it goes on where it stopped.
 """
@@ -18,7 +18,7 @@ from jaxft.finetune.check_units import Suspicion
 from jaxft.finetune.fit import Extras, check_fit, fit_members
 from jaxft.finetune.metrics import Metrics, errors_of
 from jaxft.finetune.predict_set import SetPrediction
-from jaxft.finetune.result import FitResult
+from jaxft.finetune.result import Failure, FitResult
 from jaxft.finetune.settings import FinetuneSettings
 from jaxft.finetune.step import COMPILATIONS
 from jaxft.potential.load import load
@@ -27,9 +27,9 @@ from jaxft.records import write_json, write_text
 from jaxft.report.parity_figure import parity_figure
 from jaxft.report.style import png
 from jaxft.report.training_figure import training_figure
-from jaxft.structures.dataset import LabelledStructure
+from jaxft.structures.dataset import LabelledStructure, read_dataset, write_dataset
 from jaxft.study.evaluation import mean_of, predictions_of
-from jaxft.study.finetune_data import Labelled, check_units, read_labels
+from jaxft.study.finetune_data import Labelled, check_units, places, read_labels
 from jaxft.study.finetune_folder import FORMAT, VERSION, content_of, model_folders, refuse_changed
 from jaxft.study.finetune_settings import FinetuningSettings
 from jaxft.study.layout import Layout
@@ -66,14 +66,25 @@ def run_finetuning(settings: FinetuningSettings, root: Path, progress: Progress)
         check_labels(labelled.sets["test"], base.atomic_numbers)
     suspicions = check_units(settings, base, labelled, progress, "--trust-units")
     # before the folder is begun: what is wrong with replay leaves nothing behind either
-    structures = [d.atoms for d in labelled.sets["train"]]
-    replay = replay_structures(settings.replay, base, structures, settings.finetune.seed, settings.precision, progress)
+    replay = _replay(settings, base, labelled, root / "replay.extxyz", progress)
     with alone(layout):
         open_record(layout, settings.configuration, settings.finetune.seed, content)
+        if replay and not (root / "replay.extxyz").exists():
+            write_dataset(root / "replay.extxyz", replay)
         results = _train(settings, base, labelled, replay, layout, progress)
         outcome = _evaluate(settings, base, labelled, replay, results, root, suspicions)
         close_record(layout, {"chunks of training": COMPILATIONS.total()})
     return outcome
+
+
+def _replay(
+    settings: FinetuningSettings, base: Potential, labelled: Labelled, path: Path, progress: Progress
+) -> Sequence[LabelledStructure]:
+    """Replay structures, made once and kept in ``path``: on an accelerator the base would not say the same bits again."""
+    if path.exists():
+        return read_dataset(path)
+    structures = [d.atoms for d in labelled.sets["train"]]
+    return replay_structures(settings.replay, base, structures, settings.finetune.seed, settings.precision, progress)
 
 
 def _train(
@@ -97,8 +108,15 @@ def _train(
         )
     for result in results:
         if result.failure is not None:
-            progress.say(failure_note(result.failure.reason))
+            progress.say(failure_note(_told(result.failure, labelled)))
     return results
+
+
+def _told(failure: Failure, labelled: Labelled) -> str:
+    """The reason, with the file and the frames of the labels at fault: numbers within the training set are nobody's."""
+    train = labelled.sets["train"]
+    at_fault = [k for k in failure.structures if k < len(train)]
+    return f"{failure.reason}: {places(train, at_fault)}" if at_fault else failure.reason
 
 
 def failure_note(reason: str) -> str:
@@ -156,7 +174,7 @@ def _evaluate(
             "isolated_atoms_ev": {chemical_symbols[z]: e for z, e in sorted(labelled.isolated.items())},
             "suspicions": [str(s) for s in suspicions],
             "best_update": [r.best_update for r in results],
-            "failures": [None if r.failure is None else r.failure.reason for r in results],
+            "failures": [None if r.failure is None else _told(r.failure, labelled) for r in results],
             "sets": {name: {"before": before[name].to_json(), "after": after[name].to_json()} for name in before},
         },
     )

@@ -10,7 +10,9 @@ from ase.io import write
 
 import jaxft
 from jaxft.errors import InputError
+from jaxft.finetune.fingerprint import hash_labels
 from jaxft.md.guards import Status
+from jaxft.structures.dataset import read_dataset, write_dataset
 from jaxft.study import replay
 from jaxft.study.replay import ReplaySettings, replay_structures
 
@@ -55,6 +57,14 @@ def stopping_after(monkeypatch):
         monkeypatch.setattr(replay, "label_by", lambda _, structures, __: list(structures))
 
     return after
+
+
+def test_what_is_kept_of_replay_is_the_same_to_the_last_bit(tmp_path, told):
+    own = replay_structures(
+        ReplaySettings("generator", 3), jaxft.load("cobalt-mini"), [], seed=0, precision="float32", progress=told
+    )
+    write_dataset(tmp_path / "replay.extxyz", own)
+    assert hash_labels(read_dataset(tmp_path / "replay.extxyz")) == hash_labels(own)
 
 
 def test_dynamics_that_end_at_once_say_why(stopping_after, told):
