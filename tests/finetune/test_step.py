@@ -96,3 +96,13 @@ def test_population_of_settings_trains_in_one_program(student, labels):
         alone, _ = run(student, labels, settings)
         for a, b in zip(jax.tree.leaves(together.params), jax.tree.leaves(alone.params), strict=True):
             np.testing.assert_allclose(a[k], b, rtol=1e-4, atol=1e-5)
+
+
+def test_updates_beyond_the_count_cost_nothing_with_members_side_by_side(student, labels):
+    # under vmap a branch on what differs between members becomes a choice between two results, both of which are computed
+    hyper = hyperparameters(FinetuneSettings(updates=6))
+    graphs, targets = take_batches(build_training_set(labels, student, stress=False), CHOSEN, SHAPE)
+    one = (hyper, init_state(student.params, Trainable(), hyper, 2), graphs, targets)
+    two = jax.tree.map(lambda leaf: jnp.stack([jnp.asarray(leaf)] * 2), one)
+    program = jax.make_jaxpr(compiled_chunk, static_argnums=(0, 1))(student.network, Recipe(), *two, np.int32(3))
+    assert str(program).count(" cond[") == 1
