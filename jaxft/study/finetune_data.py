@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jaxft.errors import InputError, nearest
 from jaxft.finetune.check_units import Suspicion, suspect_units
+from jaxft.finetune.fit import Extras
 from jaxft.finetune.predict_set import predict_set
 from jaxft.finetune.validation import split_validation
 from jaxft.potential.potential import Potential
@@ -27,6 +28,10 @@ class Labelled:
     isolated: Mapping[int, float]
     weights: Sequence[float] | None
     entries: Mapping[str, str]
+
+    def extras(self, replay: Sequence[LabelledStructure] = ()) -> Extras:
+        """What a fit is given beside the labels."""
+        return Extras(self.weights, self.sets.get("validation", ()), replay, self.isolated)
 
 
 def read_labels(settings: FinetuningSettings) -> Labelled:

@@ -15,7 +15,7 @@ from ase.data import chemical_symbols
 
 from jaxft.finetune.check_labels import check_labels
 from jaxft.finetune.check_units import Suspicion
-from jaxft.finetune.fit import Extras, check_fit, fit_members
+from jaxft.finetune.fit import check_fit, fit_members
 from jaxft.finetune.metrics import Metrics, errors_of
 from jaxft.finetune.predict_set import SetPrediction
 from jaxft.finetune.result import Failure, FitResult
@@ -61,7 +61,7 @@ def run_finetuning(settings: FinetuningSettings, root: Path, progress: Progress)
     refuse_changed(settings, layout, content)
     for which, entries in labelled.entries.items():
         progress.say(f"{which}: {entries}")
-    check_fit(base, labelled.sets["train"], _members(settings), base=base, extras=_extras(labelled))
+    check_fit(base, labelled.sets["train"], _members(settings), base=base, extras=labelled.extras())
     if "test" in labelled.sets:
         check_labels(labelled.sets["test"], base.atomic_numbers)
     suspicions = check_units(settings, base, labelled, progress, "--trust-units")
@@ -101,7 +101,7 @@ def _train(
             labelled.sets["train"],
             _members(settings),
             bootstrap=settings.bootstrap,
-            extras=replace(_extras(labelled), replay=replay),
+            extras=labelled.extras(replay),
             dtype=settings.precision,
             checkpoint=layout.checkpoint("fit"),
             on_progress=lambda now: task.update(now.update, f"loss {now.loss:.4g}"),
@@ -130,10 +130,6 @@ def failure_note(reason: str) -> str:
 def _members(settings: FinetuningSettings) -> list[FinetuneSettings]:
     seeds = range(settings.finetune.seed, settings.finetune.seed + settings.members)
     return [replace(settings.finetune, seed=seed) for seed in seeds]
-
-
-def _extras(labelled: Labelled) -> Extras:
-    return Extras(weights=labelled.weights, validation=labelled.sets.get("validation", ()), isolated=labelled.isolated)
 
 
 def _evaluate(

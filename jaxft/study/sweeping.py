@@ -9,7 +9,7 @@ Source of the sampler: J. Bergstra et al., Algorithms for hyper-parameter optimi
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import optuna
 from optuna.trial import Trial, TrialState
 
 from jaxft.errors import InputError
-from jaxft.finetune.fit import Extras, check_fit, fit_members
+from jaxft.finetune.fit import check_fit, fit_members
 from jaxft.finetune.metrics import evaluate_set
 from jaxft.finetune.result import FitResult
 from jaxft.finetune.training import Advance
@@ -149,7 +149,7 @@ def _share(settings: SweepSettings, make: Make, progress: Progress) -> _Shared:
 
 def _check(settings: SweepSettings, make: Make, shared: _Shared, progress: Progress) -> None:
     """Raise InputError for labels in other units, and for a choice that no fine-tune can be made with."""
-    train, extras = shared.labelled.sets["train"], _extras(shared.labelled)
+    train, extras = shared.labelled.sets["train"], shared.labelled.extras()
     variants = settings.variants()
     made = []
     for variant in variants:
@@ -235,10 +235,6 @@ def _makeable(make: Make, trials: Sequence[Trial], study: optuna.Study) -> list[
     return made
 
 
-def _extras(labelled: Labelled) -> Extras:
-    return Extras(weights=labelled.weights, validation=labelled.sets["validation"], isolated=labelled.isolated)
-
-
 def _run(settings: SweepSettings, make: Make, trials: Sequence[Trial], study: optuna.Study, shared: _Shared) -> None:
     """Train the trials side by side, or the one, and tell what came out."""
     made = _makeable(make, trials, study)
@@ -258,7 +254,7 @@ def _run(settings: SweepSettings, make: Make, trials: Sequence[Trial], study: op
             shared.base(one),
             labelled.sets["train"],
             [member.finetune for member in members],
-            extras=replace(_extras(labelled), replay=shared.replay(one)),
+            extras=labelled.extras(shared.replay(one)),
             dtype=one.precision,
             on_progress=watch,
         )
