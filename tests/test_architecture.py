@@ -10,7 +10,7 @@ import jaxft
 PACKAGE = Path(jaxft.__file__).parent
 
 LEVELS = [
-    {"errors", "units", "pytree"},
+    {"errors", "units", "pytree", "compilation"},
     {"records", "stats", "jobs"},
     {"structures"},
     {"potential"},
@@ -64,3 +64,14 @@ def test_imports_point_downward(path):
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_every_module_says_what_it_is_for(path):
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_one_module_compiles(path):
+    """Whose programs keep float32 products in float32, on a GPU too."""
+    names = {
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+    }
+    assert "jax.jit" not in names or path.stem == "compilation", f"{path.name}: use jaxft.compilation.compiled"

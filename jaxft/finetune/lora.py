@@ -53,7 +53,10 @@ def merge_lora(tree: Any) -> Any:
 
     def merged(path: Any, leaf: Any) -> Any:
         name = "/".join(str(key.key) for key in path)
-        return leaf + additions[name]["a"] @ additions[name]["b"] if name in additions else leaf
+        if name not in additions:
+            return leaf
+        # in full wherever it is called, compiled or not: what is saved must be what was trained (``compilation.py``)
+        return leaf + jnp.matmul(additions[name]["a"], additions[name]["b"], precision="highest")
 
     rest = {key: value for key, value in tree.items() if key != LORA}
     return {**rest, "params": jax.tree_util.tree_map_with_path(merged, tree["params"])}

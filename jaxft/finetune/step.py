@@ -19,6 +19,7 @@ import optax
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxft.compilation import compiled
 from jaxft.finetune.ema import EmaState, init_ema, update_ema
 from jaxft.finetune.lora import merge_lora
 from jaxft.finetune.loss import LossTerms, Targets, loss_terms
@@ -148,7 +149,7 @@ def chunk_of_updates(
     return jax.lax.scan(body, state, (jnp.arange(len(targets.energies)), graphs, targets))
 
 
-@partial(jax.jit, static_argnames=("network", "recipe"), donate_argnames="states")
+@partial(compiled, static_argnames=("network", "recipe"), donate_argnames="states")
 def compiled_chunk(
     network: nn.Module,
     recipe: Recipe,
@@ -172,7 +173,7 @@ def compiled_chunk(
     return _over_members(chunk, hypers, states, graphs, targets)
 
 
-@partial(jax.jit, static_argnames=("network", "recipe"))
+@partial(compiled, static_argnames=("network", "recipe"))
 def compiled_losses(
     network: nn.Module, recipe: Recipe, hypers: Hyperparameters, params: Any, graphs: Graph, targets: Targets
 ) -> Float[Array, "members"]:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxft.compilation import compiled
 from jaxft.finetune.loss import Targets
 from jaxft.potential.potential import Potential
 from jaxft.pytree import pytree
@@ -131,7 +132,7 @@ def take_batch(data: TrainingSet, chosen: Int[Array | np.ndarray, "batch"], shap
     return graph, targets
 
 
-@partial(jax.jit, static_argnames="shape")
+@partial(compiled, static_argnames="shape")
 def take_batches(
     data: TrainingSet, chosen: Int[Array | np.ndarray, "batches batch"], shape: BatchShape
 ) -> tuple[Graph, Targets]:

@@ -17,6 +17,7 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxft import pytree, units
+from jaxft.compilation import compiled
 from jaxft.md.dynamics import Bath, Dynamics, kinetic_energy, pressure, volume
 from jaxft.md.ensembles import ENSEMBLES, conserved_energy, degrees_of_freedom
 from jaxft.md.guards import Limits, Met, Status, status_of
@@ -141,7 +142,7 @@ def fits(need: Need, shape: Shape) -> Bool[Array, ""]:
     )
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(compiled, static_argnums=(0, 1))
 def run_block(
     network: nn.Module,
     shape: Shape,

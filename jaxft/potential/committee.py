@@ -24,6 +24,7 @@ from ase import Atoms
 from flax import linen as nn
 from jaxtyping import Float
 
+from jaxft.compilation import compiled
 from jaxft.errors import InputError
 from jaxft.potential.derivatives import Prediction, predict
 from jaxft.potential.evaluate import Evaluator
@@ -132,6 +133,6 @@ def load_committee(folder: str | Path, dtype: str = "float32") -> Committee:
     return Committee([load(path) for path in folders], dtype=dtype)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static_argnums=0)
 def _members_predict(network: nn.Module, params: Any, graph: Graph) -> Prediction:
     return jax.vmap(lambda of_member: predict(network, of_member, graph))(params)

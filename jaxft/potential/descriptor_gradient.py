@@ -10,6 +10,7 @@ from ase import Atoms
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
+from jaxft.compilation import compiled
 from jaxft.potential.descriptors import node_descriptors
 from jaxft.potential.evaluate import Evaluator
 from jaxft.potential.potential import Potential
@@ -40,7 +41,7 @@ def quadratic_gradient(
     return float(value), np.asarray(gradient, dtype=np.float64)[: len(atoms)]
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(compiled, static_argnums=(0, 1))
 def _gradient(
     network: nn.Module,
     layers: str,

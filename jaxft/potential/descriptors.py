@@ -3,13 +3,13 @@
 from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from ase import Atoms
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from jaxft.compilation import compiled
 from jaxft.errors import InputError
 from jaxft.potential.evaluate import Evaluator
 from jaxft.potential.potential import Potential
@@ -27,7 +27,7 @@ def node_descriptors(network: nn.Module, params: Any, graph: Graph, layers: str)
 LAYERS = ("last", "all")
 
 
-@partial(jax.jit, static_argnums=(0, 3))
+@partial(compiled, static_argnums=(0, 3))
 def compiled_descriptors(network: nn.Module, params: Any, graph: Graph, layers: str) -> Float[Array, "atoms features"]:
     """``node_descriptors`` compiled per (network settings, shapes, dtype, layers); parameters are arguments."""
     return node_descriptors(network, params, graph, layers)

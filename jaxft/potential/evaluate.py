@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
 from ase import Atoms
 from flax import linen as nn
 from jaxtyping import Float
 
+from jaxft.compilation import compiled
 from jaxft.potential.derivatives import Prediction, predict
 from jaxft.potential.potential import Potential, cast_parameters
 from jaxft.structures.batch import build_graph, capacity
@@ -21,7 +21,7 @@ ATOM_GRANULARITY = 8
 EDGE_GRANULARITY = 64
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(compiled, static_argnums=0)
 def compiled_predict(network: nn.Module, params: Any, graph: Graph) -> Prediction:
     """``predict`` compiled per (network settings, shapes, dtype); parameters are arguments and never recompile."""
     return predict(network, params, graph)
