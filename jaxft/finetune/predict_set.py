@@ -1,4 +1,4 @@
-"""Energies, forces and stress of many structures: padded batches of similar size, one compilation per bucket.
+"""Energies, forces and stress of many structures: padded batches of similar size, few shapes and one compilation for each.
 
 Sums over atoms and reference energies are float64 on the host, as everywhere. A structure's energy does not depend on
 the company that it keeps in a batch beyond the rounding of the network's precision.
@@ -6,6 +6,7 @@ the company that it keeps in a batch beyond the rounding of the network's precis
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -14,12 +15,14 @@ from jaxtyping import Float
 from jaxft.potential.evaluate import ATOM_GRANULARITY, EDGE_GRANULARITY, compiled_predict
 from jaxft.potential.potential import Potential, cast_parameters
 from jaxft.structures.batch import build_graph, capacity
-from jaxft.structures.neighbors import NO_EDGES, Edges, find_edges
+from jaxft.structures.neighbors import NO_EDGES, find_edges
 from jaxft.structures.species import species_of
 
-KEEP_BUCKET = 0.75
-"""A smaller batch stays in the bucket of the one before while it fills at least this share of it: some padding costs
-less than a compilation."""
+CROWD = 4
+"""Where structures are smaller than the largest, up to this many times as many share a batch of the same shape."""
+
+FILLED = 0.25
+"""A batch of that many structures that still fills less than this share of its shape gets a smaller one: another compilation."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,15 @@ def predict_set(
     energies = np.zeros(len(structures))
     forces: list[np.ndarray] = [np.zeros((0, 3))] * len(structures)
     stresses: list[np.ndarray | None] = [None] * len(structures)
-    for members, n_atoms, n_edges in _buckets(structures, edges, min(batch_size, len(structures))):
-        # empty structures fill the last batch, so that it has the shape of the others
-        missing = min(batch_size, len(structures)) - len(members)
+    for members, shape in _batches([len(a) for a in structures], [len(e.senders) for e in edges], batch_size):
+        # empty structures fill the batch, so that all of one shape have the same number
+        missing = shape.n_structures - len(members)
         graph = build_graph(
             [structures[k] for k in members] + [Atoms()] * missing,
             potential.atomic_numbers,
             potential.cutoff,
-            n_atoms=n_atoms,
-            n_edges=n_edges,
+            n_atoms=shape.n_atoms,
+            n_edges=shape.n_edges,
             edges=[edges[k] for k in members] + [NO_EDGES] * missing,
             dtype=np.dtype(dtype),
         )
@@ -73,19 +76,54 @@ def predict_set(
     return SetPrediction(energies, tuple(forces), tuple(stresses))
 
 
-def _buckets(
-    structures: Sequence[Atoms], edges: Sequence[Edges], batch_size: int
-) -> Iterator[tuple[list[int], int, int]]:
-    """Batches of similar size, largest first, as (members, capacity of atoms, capacity of edges)."""
-    order = sorted(range(len(structures)), key=lambda k: (-len(edges[k].senders), -len(structures[k]), k))
-    n_atoms = n_edges = 0
-    for start in range(0, len(order), batch_size):
-        members = order[start : start + batch_size]
-        need_atoms = sum(len(structures[k]) for k in members)
-        need_edges = sum(len(edges[k].senders) for k in members)
-        whole = len(members) == batch_size
-        fits = need_atoms <= n_atoms and need_edges <= n_edges
-        filled = need_atoms >= KEEP_BUCKET * n_atoms and need_edges >= KEEP_BUCKET * n_edges
-        if not fits or (whole and not filled):
-            n_atoms, n_edges = capacity(need_atoms, ATOM_GRANULARITY), capacity(need_edges, EDGE_GRANULARITY)
-        yield members, n_atoms, n_edges
+class Shape(NamedTuple):
+    """What decides compilation: structures, atoms and edges that a batch has room for."""
+
+    n_structures: int
+    n_atoms: int
+    n_edges: int
+
+
+def _batches(atoms: Sequence[int], edges: Sequence[int], batch_size: int) -> Iterator[tuple[list[int], Shape]]:
+    """Batches of structures with so many atoms and edges, largest first, each with its shape.
+
+    The edges of the ``batch_size`` largest decide the shape, and with it the memory; smaller ones fill it in greater number. So
+    sets of mixed sizes take one shape, and another one for every fourfold drop in size beyond that.
+    """
+    rest = sorted(range(len(atoms)), key=lambda k: (-edges[k], -atoms[k], k))
+    crowd = min(CROWD * batch_size, len(rest))
+    room = _room(rest[:batch_size], edges)
+    while rest:
+        batches = _cut(rest, edges, room, crowd)
+        # the last batch stays with the shape of the others, however little is left for it
+        full = [batch for batch in batches[:-1] if _fills(batch, edges, room)] + batches[-1:]
+        if len(full) < len(batches):
+            full.pop()
+        if full:
+            most = max(sum(atoms[k] for k in batch) for batch in full)
+            for batch in full:
+                yield batch, Shape(crowd, capacity(most, ATOM_GRANULARITY), room)
+            rest = rest[sum(len(batch) for batch in full) :]
+        if rest:
+            room = _room(rest[:crowd], edges)
+
+
+def _fills(batch: Sequence[int], edges: Sequence[int], room: int) -> bool:
+    return sum(edges[k] for k in batch) >= FILLED * room or room == EDGE_GRANULARITY
+
+
+def _room(members: Sequence[int], edges: Sequence[int]) -> int:
+    return capacity(sum(edges[k] for k in members), EDGE_GRANULARITY)
+
+
+def _cut(order: Sequence[int], edges: Sequence[int], room: int, crowd: int) -> list[list[int]]:
+    """One batch after another, each as long as its edges have room and it has at most ``crowd`` structures."""
+    batches: list[list[int]] = [[]]
+    filled = 0
+    for k in order:
+        if batches[-1] and (filled + edges[k] > room or len(batches[-1]) == crowd):
+            batches.append([])
+            filled = 0
+        batches[-1].append(k)
+        filled += edges[k]
+    return batches

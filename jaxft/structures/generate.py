@@ -1,8 +1,8 @@
 """Structures out of nothing: simple crystals of random elements, strained and rattled, to ask a potential what it knows everywhere.
 
 Not a sample of any ensemble: prototypes (elements and binary compounds) whose nearest neighbours are as far apart as the sum of
-their covalent radii, times a random factor, sheared a little, with atoms moved a little. Meant for replay (``finetune``): what
-a universal potential says of them is what a fine-tune may make it forget.
+their covalent radii, times a random factor, sheared a little, with atoms moved a little; none much denser than diamond. Meant for
+replay (``finetune``): what a universal potential says of them is what a fine-tune may make it forget.
 """
 
 from collections.abc import Sequence
@@ -30,6 +30,9 @@ NEAREST = {
 SCALE = (0.95, 1.25)
 STRAIN = 0.05
 RATTLE = (0.0, 0.25)
+DENSEST = 5.0
+"""Smallest volume per atom (Å³; diamond has 5.7). Covalent radii of light elements that form no such crystals (He, H, Ne) would
+give a tenth of it: thousands of neighbors, and forces that nobody wants kept."""
 
 
 def random_crystals(elements: Sequence[str], count: int, seed: int, largest: int = 32) -> list[Atoms]:
@@ -55,6 +58,8 @@ def _crystal(elements: Sequence[str], generator: np.random.Generator, largest: i
         if 2 * len(atoms) <= largest:
             atoms = atoms.repeat([2 if k == axis else 1 for k in range(3)])
     strain = np.eye(3) + generator.uniform(-STRAIN, STRAIN, size=(3, 3))
-    atoms.set_cell(atoms.cell.array @ strain, scale_atoms=True)
+    cell = atoms.cell.array @ strain
+    too_dense = DENSEST * len(atoms) / abs(np.linalg.det(cell))
+    atoms.set_cell(cell * max(1.0, too_dense) ** (1.0 / 3.0), scale_atoms=True)
     atoms.positions += generator.normal(scale=generator.uniform(*RATTLE), size=(len(atoms), 3))
     return atoms

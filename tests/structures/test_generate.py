@@ -24,6 +24,12 @@ def test_crystals_are_reproducible_and_sane():
     assert (np.array([abs(np.linalg.det(atoms.cell.array)) for atoms in found]) > 1.0).all()
 
 
+def test_no_crystal_is_much_denser_than_diamond():
+    """Helium at the sum of covalent radii would have 0.1 Å³ per atom, and seven thousand neighbors within 6 Å."""
+    found = random_crystals(["He", "H", "Ne"], 40, seed=1)
+    assert min(atoms.get_volume() / len(atoms) for atoms in found) > 4.99
+
+
 def test_one_element_will_do_and_none_is_refused():
     assert len(random_crystals(["Si"], 3, seed=0)) == 3
     with pytest.raises(InputError, match="expected elements"):
