@@ -4,6 +4,7 @@ import json
 import os
 import platform
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,26 +28,27 @@ COMMON_SET = Path(__file__).parents[2] / "cobalt_chloride" / "common_set.extxyz"
 BASES = {"study": "cobalt-mini", "3bpa": "nequix-mp-1"}
 
 
-def task(study, folder=None):
-    """``study`` or ``3bpa``: the base, what it is trained on, what it is tested on, and its own labels of another system."""
-    base = jaxft.load(BASES[study])
-    train, tests = study_box() if study == "study" else three_bpa(folder)
-    unseen = another_system(study, base, 0)
+def task(study, folder=None, number=0):
+    """``study`` or ``3bpa``: the base, what it is trained on, what it is tested on, and its own labels of another system.
+
+    number: which of the ten training sets of 3BPA; the study box has one.
+    """
+    train, tests = study_box() if study == "study" else three_bpa(folder, number)
     if study == "study":
-        tests["another system"] = by_gfn1(unseen)
-    return base, train, tests, unseen
+        tests["another system"] = another_system_by_gfn1()
+    return jaxft.load(BASES[study]), train, tests, another_system(study, 0)
 
 
-def three_bpa(folder):
-    """Fifty structures of train_300K (every tenth), the other 450, and train_mixedT; total energies in eV."""
+def three_bpa(folder, number=0):
+    """Fifty structures of train_300K (every tenth from ``number``), the other 450, and train_mixedT; total energies in eV."""
     sets = {}
     for name in ("train_300K", "train_mixedT"):
         path = Path(folder) / f"{name}.xyz"
         sets[name], _ = split_isolated_atoms(read_dataset(path, detect_keys(path)))
     everything = sets["train_300K"]
-    train = everything[::10]
+    train = everything[number::10]
     return train, {
-        "300 K": [item for k, item in enumerate(everything) if k % 10],
+        "300 K": [item for k, item in enumerate(everything) if k % 10 != number],
         "mixed T": sets["train_mixedT"],
     }
 
@@ -58,8 +60,10 @@ def study_box():
     return train, {"study box": test}
 
 
-def another_system(study, base, seed):
+@cache
+def another_system(study, seed):
     """Structures of what the labels do not show, labelled by the base itself: to be replayed, or to judge forgetting by."""
+    base = jaxft.load(BASES[study])
     if study == "3bpa":
         return label_by(base, random_crystals(base.elements, 100, seed=seed), "float32")
     # lithium chloride in water: what the base was made for, without the cobalt that it is wrong about
@@ -71,11 +75,12 @@ def own_dynamics(base, start, seed):
     return replay_structures(ReplaySettings("dynamics", 50, 700.0), base, [start], seed, "float32", Silent())
 
 
-def by_gfn1(structures):
-    """The same structures (closed shells) with labels of the reference in place of the base's."""
+@cache
+def another_system_by_gfn1():
+    """The structures of the study's other system (closed shells) with labels of the reference in place of the base's."""
     engine = TBLite(method="GFN1-xTB", verbosity=0)
     labelled = []
-    for item in structures:
+    for item in another_system("study", 0):
         atoms = item.atoms.copy()
         atoms.calc = engine
         labelled.append(LabelledStructure(item.atoms, atoms.get_potential_energy(), atoms.get_forces(), None))
@@ -86,19 +91,16 @@ def measures(base, potential, tests, unseen):
     """Errors on the test sets, and forgetting on structures of another system."""
     found = {"forgetting": forgetting(base, potential, unseen)}
     for name, data in tests.items():
-        found[f"forces, {name}"] = forces_rmse(potential, data)
-        found[f"energy, {name}"] = energy_rmse(potential, data)
+        errors = evaluate_set(potential, data)
+        found[f"forces, {name}"] = errors.forces_mev.rmse
+        # meV/atom, after the mean error was taken off
+        found[f"energy, {name}"] = errors.energy_centered_mev.rmse
     return found
 
 
 def forces_rmse(potential, data):
     """meV/Å."""
     return evaluate_set(potential, data).forces_mev.rmse
-
-
-def energy_rmse(potential, data):
-    """meV/atom, after the mean error was taken off."""
-    return evaluate_set(potential, data).energy_centered_mev.rmse
 
 
 def forgetting(base, potential, own):

@@ -1,21 +1,23 @@
-"""What to train: full, frozen, LoRA, readout, replay. ``python methods.py study`` or ``python methods.py 3bpa FOLDER_OF_3BPA``.
+"""What to train: full, frozen, LoRA, readout, replay. ``python methods.py study``, ``python methods.py 3bpa FOLDER [--seeds N]``.
 
-study   cobalt-mini on 50 GFN1 labels of the study box (half of the common set), 5 seeds, 300 updates, two learning rates
-3bpa    nequix-mp-1 on 50 structures of 3BPA, 2 seeds, 20 epochs
+study   cobalt-mini on 50 GFN1 labels of the study box (half of the common set), 5 seeds, 300 updates
+3bpa    nequix-mp-1 on 50 structures of 3BPA, 2 seeds, each with a training set of its own (there are 10), 20 epochs
 
 For each: force RMSE and centred energy RMSE on test structures, forgetting (force RMSE against the base's own forces on structures
-of another system, none of them replayed; for ``study`` also against the reference there), numbers trained, seconds of processor
-time. The first seed tries every learning rate, the others take what was best on its test, so errors of the best rate are a
-little small.
-Goes on where it was stopped: each fit is written when it is done.
+of another system, none of them replayed; for ``study`` also against the reference there), numbers trained. All learning rates of a
+method train side by side in one program; the table names the best on the test set, so its error is a little small, and gives the
+others. Goes on where it was stopped: rows are written as they come.
+
+``--only METHOD`` does one of them (so that several processes share the work), ``--seconds`` times updates of single fits instead.
 """
 
-import sys
+import argparse
 import time
 
 import common
+import jax
 
-from jaxft.finetune.fit import Extras, fit
+from jaxft.finetune.fit import Extras, fit, fit_members
 from jaxft.finetune.settings import FinetuneSettings
 from jaxft.finetune.trainable import count_trained, label_parameters, trainable_of, tree_to_train
 
@@ -33,49 +35,43 @@ PLANS = {
 }
 
 
-def main(study, folder=None):
-    """Every method with every seed, at the learning rate that served the first seed best."""
+def main(study, folder, seeds, methods):
+    """Every method with every seed and learning rate."""
     plan = PLANS[study]
-    base, train, tests, unseen = common.task(study, folder)
-    replayed = replays(study, base, train)
     journal = common.Journal(f"finetune_methods-{study}")
-    for seed in range(plan["seeds"]):
-        for name, choice in METHODS.items():
-            if "replay" in name and name not in replayed:
+    for seed in range(seeds):
+        base, train, tests, unseen = common.task(study, folder, seed)
+        for name in methods:
+            rates = [r for r in plan["rates"] if not journal.has(method=name, rate=r, seed=seed)]
+            if not rates:
                 continue
-            for rate in plan["rates"] if seed == 0 else (best_rate(journal.rows, name, next(iter(tests))),):
-                if journal.has(method=name, rate=rate, seed=seed):
-                    continue
-                settings = FinetuneSettings(updates=plan["updates"], learning_rate=rate, seed=seed, **choice)
-                extras = Extras(replay=replayed[name]) if name in replayed else Extras()
-                began = time.process_time()
-                result = fit(base, train, settings, extras=extras)
-                seconds = time.process_time() - began
+            members = [settings_of(name, plan["updates"], rate, seed) for rate in rates]
+            results = fit_members(base, train, members, extras=extras_of(name, study, base, train))
+            for rate, settings, result in zip(rates, members, results, strict=True):
                 journal.add(
                     {
                         "method": name,
                         "rate": rate,
                         "seed": seed,
-                        "processor seconds": seconds,
                         **common.measures(base, result.potential, tests, unseen),
                         "trained": trained(base, settings),
                     }
                 )
-    summarise(study, plan, base, tests, journal.rows)
+    return journal.rows
 
 
-def best_rate(rows, method, test):
-    """The learning rate at which the first seed had the smallest force error."""
-    tried = [r for r in rows if r["method"] == method and r["seed"] == 0]
-    return min(tried, key=lambda r: r[f"forces, {test}"])["rate"]
+def settings_of(name, updates, rate, seed):
+    """Of a fit by one of the methods."""
+    return FinetuneSettings(updates=updates, batch_size=5, learning_rate=rate, seed=seed, **METHODS[name])
 
 
-def replays(study, base, train):
-    """What each kind of replay takes."""
-    kinds = {"full + replay of another system": common.another_system(study, base, 1)}
-    if study == "study":
-        kinds["full + replay of the same system"] = common.own_dynamics(base, train[0].atoms, 2)
-    return kinds
+def extras_of(name, study, base, train):
+    """What a method replays."""
+    if name == "full + replay of another system":
+        return Extras(replay=common.another_system(study, 1))
+    if name == "full + replay of the same system":
+        return Extras(replay=common.own_dynamics(base, train[0].atoms, 2))
+    return Extras()
 
 
 def trained(base, settings):
@@ -85,30 +81,56 @@ def trained(base, settings):
     return count_trained(tree, label_parameters(tree, what))
 
 
-def summarise(study, plan, base, tests, rows):
-    """Means over seeds with standard errors at the best rate of each method, and what the other rates gave the first seed."""
-    first = next(iter(tests))
+def seconds(study, folder, methods):
+    """Wall time of one update of one fit by each method, of the second and third fifty; run it alone."""
+    base, train, _, _ = common.task(study, folder)
+    journal = common.Journal(f"finetune_methods-{study}-seconds-{jax.default_backend()}")
+    for name in methods:
+        if journal.has(method=name):
+            continue
+        moments = []
+        settings = settings_of(name, 150, 1e-3, 0)
+        extras = extras_of(name, study, base, train)
+        fit(base, train, settings, extras=extras, on_progress=lambda _, m=moments: m.append(time.perf_counter()))
+        journal.add({"method": name, "ms per update": 10.0 * (moments[-1] - moments[0])})
+    common.write(journal.path.stem, {"base": common.BASES[study], "rows": journal.rows})
+
+
+def summarise(study, folder, rows):
+    """Of every method at every learning rate: means over seeds with standard errors; and the best rate."""
+    base, _, tests, _ = common.task(study, folder)
+    first = f"forces, {next(iter(tests))}"
     table = {}
     for name in dict.fromkeys(row["method"] for row in rows):
-        mine = [r for r in rows if r["method"] == name]
-        rate = best_rate(rows, name, first)
-        best = [r for r in mine if r["rate"] == rate]
-        keys = [key for key in best[0] if key not in ("method", "rate", "seed", "trained")]
-        table[name] = {
-            "learning_rate": rate,
-            "trained": best[0]["trained"],
-            "seeds": len(best),
-            **{key: common.mean_and_error([r[key] for r in best]) for key in keys},
-            "rates of the first seed": {r["rate"]: r[f"forces, {first}"] for r in mine if r["seed"] == 0},
-        }
+        by_rate = {}
+        for rate in sorted({row["rate"] for row in rows if row["method"] == name}):
+            same = [row for row in rows if row["method"] == name and row["rate"] == rate]
+            keys = [key for key in same[-1] if key.split(",")[0] in ("forces", "energy", "forgetting")]
+            by_rate[rate] = {"seeds": len(same), **{k: common.mean_and_error([r[k] for r in same]) for k in keys}}
+        best = min(by_rate, key=lambda rate: by_rate[rate][first][0])
+        table[name] = {"trained": same[0]["trained"], "best_rate": best, "by_rate": by_rate}
     before = {f"forces, {name}": common.forces_rmse(base, data) for name, data in tests.items()}
     common.write(
         f"finetune_methods-{study}",
-        {"base": common.BASES[study], "updates": plan["updates"], "before": before, "table": table},
+        {"base": common.BASES[study], "updates": PLANS[study]["updates"], "before": before, "table": table},
     )
     for name, row in table.items():
-        print(name, row)
+        print(name, row["best_rate"], row["by_rate"][row["best_rate"]])
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("study", choices=PLANS)
+    parser.add_argument("folder", nargs="?")
+    parser.add_argument("--seeds", type=int)
+    parser.add_argument("--only", nargs="*", choices=METHODS)
+    parser.add_argument("--seconds", action="store_true")
+    a = parser.parse_args()
+    # the base's dynamics of a molecule in vacuum at 700 K are no use to it
+    every = [name for name in METHODS if a.study == "study" or "same system" not in name]
+    if a.seconds:
+        seconds(a.study, a.folder, a.only or every)
+    else:
+        found = main(a.study, a.folder, a.seeds or PLANS[a.study]["seeds"], a.only or every)
+        if not a.only:
+            summarise(a.study, a.folder, found)

@@ -4,6 +4,7 @@ import sys
 import time
 
 import common
+import jax
 import numpy as np
 
 import jaxft
@@ -26,7 +27,7 @@ together = fit_members(base, train, members, chunk=50)
 at_once = time.perf_counter() - began
 errors = [[common.forces_rmse(r.potential, tests["study box"]) for r in results] for results in (alone, together)]
 common.write(
-    "finetune_population",
+    f"finetune_population-{jax.default_backend()}",
     {
         "settings": 16,
         "updates": updates,

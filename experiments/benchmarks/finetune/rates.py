@@ -1,47 +1,64 @@
-"""Which learning rate and batch size at the default number of updates? ``python rates.py study``, ``python rates.py 3bpa FOLDER``.
+"""Which learning rate and batch size at 2000 updates? ``python rates.py study``, ``python rates.py 3bpa FOLDER``.
 
 study   cobalt-mini on 50 GFN1 labels of the study box
-3bpa    nequix-mp-1 on 50 structures of 3BPA (FOLDER holds its files)
+3bpa    nequix-mp-1 on 50 structures of 3BPA; every seed has a training set of its own
 
-One seed: those of full fine-tunes differ by less than a per cent (``methods.py``). With the force error before the fit, error and
-forgetting after it, and seconds of processor time. Goes on where it was stopped.
+All learning rates of a batch size train side by side in one program. Errors and forgetting are those of ``methods.py``. Goes on
+where it was stopped. ``--seeds N`` instead of one; ``--batch B`` does one batch size (so that several processes share the work).
 """
 
-import sys
-import time
+import argparse
 
 import common
 
-from jaxft.finetune.fit import fit
+from jaxft.finetune.fit import fit_members
 from jaxft.finetune.settings import FinetuneSettings
 
-RATES, BATCHES = (1e-3, 3e-3, 1e-4, 1e-2, 3e-4), (1, 5)
+RATES, BATCHES, UPDATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2), (1, 5), 2000
 
 
-def main(study, folder=None):
-    """Every rate with every batch size; small batches first, since they cost least."""
-    base, train, tests, unseen = common.task(study, folder)
+def main(study, folder, seeds, batches):
+    """Every rate with every batch size."""
     journal = common.Journal(f"finetune_rates-{study}")
-    for batch in BATCHES:
-        for rate in RATES:
-            if journal.has(rate=rate, batch=batch):
+    for seed in range(seeds):
+        base, train, tests, unseen = common.task(study, folder, seed)
+        for batch in batches:
+            rates = [rate for rate in RATES if not journal.has(rate=rate, batch=batch, seed=seed)]
+            if not rates:
                 continue
-            settings = FinetuneSettings(learning_rate=rate, batch_size=batch)
-            began = time.process_time()
-            result = fit(base, train, settings)
-            seconds = time.process_time() - began
-            found = common.measures(base, result.potential, tests, unseen)
-            journal.add({"rate": rate, "batch": batch, "processor seconds": seconds, **found})
+            members = [
+                FinetuneSettings(updates=UPDATES, learning_rate=rate, batch_size=batch, seed=seed) for rate in rates
+            ]
+            for rate, result in zip(rates, fit_members(base, train, members), strict=True):
+                found = common.measures(base, result.potential, tests, unseen)
+                failed = result.failure is not None
+                journal.add({"rate": rate, "batch": batch, "seed": seed, "failed": failed, **found})
+    return journal.rows
+
+
+def summarise(study, folder, rows):
+    """Means over seeds with standard errors."""
+    base, _, tests, _ = common.task(study, folder)
+    table = []
+    for batch, rate in sorted({(row["batch"], row["rate"]) for row in rows}):
+        same = [row for row in rows if (row["batch"], row["rate"]) == (batch, rate)]
+        keys = [key for key in same[0] if key.split(",")[0] in ("forces", "energy", "forgetting")]
+        means = {key: common.mean_and_error([row[key] for row in same]) for key in keys}
+        table.append({"batch": batch, "rate": rate, "seeds": len(same), **means})
+    before = {f"forces, {name}": common.forces_rmse(base, data) for name, data in tests.items()}
     common.write(
         f"finetune_rates-{study}",
-        {
-            "base": common.BASES[study],
-            "updates": FinetuneSettings().updates,
-            "before": {f"forces, {name}": common.forces_rmse(base, data) for name, data in tests.items()},
-            "rows": journal.rows,
-        },
+        {"base": common.BASES[study], "updates": UPDATES, "before": before, "table": table},
     )
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("study", choices=common.BASES)
+    parser.add_argument("folder", nargs="?")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--batch", nargs="*", type=int)
+    a = parser.parse_args()
+    found = main(a.study, a.folder, a.seeds, a.batch or BATCHES)
+    if not a.batch:
+        summarise(a.study, a.folder, found)
