@@ -151,15 +151,18 @@ class Weights(Section):
 
 
 class Finetune(Section):
-    """Fine-tuning; equal for every model of a study. See ``finetune/settings.py`` for units and sources."""
+    """Fine-tuning; equal for every model of a study. See ``finetune/settings.py`` for units and sources.
+
+    updates: null means 2000, and at least 20 epochs (in a study: of the largest budget).
+    """
 
     method: str = "full"
     frozen: list[str] = Field(default_factory=list)
     lora_rank: int | None = None
     rates: dict[str, float] = Field(default_factory=dict)
-    updates: int = 2000
-    batch_size: int = 5
-    learning_rate: float = 1.0e-4
+    updates: int | None = None
+    batch_size: int = 1
+    learning_rate: float = 1.0e-3
     weights: Weights = Field(default_factory=Weights)
     loss: str = "squared"
     huber_delta: float = 0.01

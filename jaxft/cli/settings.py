@@ -50,7 +50,8 @@ def settings_from(configuration: Configuration, folder: Path) -> Any:
         budgets=tuple(c.budgets),
         replicas=c.naive.replicas,
         weights_from=c.periodic.weights_from,
-        finetune=finetune_from(c.finetune, c.seed),
+        # one number of updates for all models, whatever their labels (protocol 2)
+        finetune=finetune_from(c.finetune, c.seed, max(c.budgets, default=1)),
         replay=replay_from(c.replay, folder),
         evaluation=_evaluation(c.evaluation, folder),
         executor=executor_from(configuration),
@@ -161,13 +162,14 @@ def md_settings(section: Dynamics) -> "MDSettings":
     return MDSettings(**shared, guards=guards)
 
 
-def finetune_from(section: Finetune, seed: int) -> "FinetuneSettings":
-    """The frozen settings of a fine-tune."""
-    from jaxft.finetune.settings import FinetuneSettings, LossWeights
+def finetune_from(section: Finetune, seed: int, n_structures: int) -> "FinetuneSettings":
+    """The frozen settings of a fine-tune; where no number of updates is given, enough of them for so many structures."""
+    from jaxft.finetune.settings import FinetuneSettings, LossWeights, enough_updates
 
-    return FinetuneSettings(
-        **{**section.model_dump(), "weights": LossWeights(**section.weights.model_dump()), "seed": seed}
-    )
+    given = section.model_dump()
+    if section.updates is None:
+        given["updates"] = enough_updates(n_structures, max(section.batch_size, 1))
+    return FinetuneSettings(**{**given, "weights": LossWeights(**section.weights.model_dump()), "seed": seed})
 
 
 def replay_from(section: Replay, folder: Path) -> "ReplaySettings":
@@ -193,7 +195,8 @@ def finetuning_settings(configuration: FinetuneConfiguration, folder: Path) -> "
         ),
         base=path_or_name(c.base, folder),
         head=c.head,
-        finetune=finetune_from(c.finetune, c.seed),
+        finetune=finetune_from(c.finetune, c.seed, n_structures=1),
+        updates_given=c.finetune.updates is not None,
         validation=ValidationSettings(**c.validation.model_dump()),
         replay=replay_from(c.replay, folder),
         members=c.committee.members,

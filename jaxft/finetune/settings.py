@@ -19,6 +19,8 @@ METHODS = ("full", "frozen", "lora", "readout")
 SCHEDULES = ("cosine", "constant", "plateau")
 LOSSES = ("squared", "huber", "l1")
 REFERENCE_ENERGIES = ("refit", "keep", "isolated")
+LEAST_UPDATES = 2000
+LEAST_EPOCHS = 20
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,11 @@ class FinetuneSettings:
     frozen            patterns of parameters that stay (``trainable.py``); with ``method: frozen`` only
     lora_rank         rank of the additions, 4 as in MACE; with ``method: lora`` only, where None means 4
     rates             pattern → factor on the learning rate of these parameters; the last pattern that fits counts
-    updates           number of parameter updates, fixed: at or below 50 labels there is no validation set (protocol 2)
-    batch_size        structures per update, 5 as in aims-PAX and NequIP's tutorial; a smaller set makes smaller batches
-    learning_rate     peak of the schedule, 1e-4 as in MACE's multihead fine-tuning, SO3LR, Nequix PFT and graph-pes
+    updates           number of parameter updates, fixed: at or below 50 labels there is no validation set (protocol 2).
+                      ``enough_updates`` is what the command line takes where none is given
+    batch_size        structures per update, 1 as measured in ``experiments/benchmarks/finetune``; a smaller set makes smaller
+                      batches
+    learning_rate     peak of the schedule, 1e-3 as measured there; MACE's multihead fine-tuning, SO3LR and graph-pes take 1e-4
     weights           weights of the loss
     loss              ``squared``, ``huber`` or ``l1`` errors (``loss.py``)
     huber_delta       where Huber's error turns from square to absolute, in eV/atom, eV/Å and eV/Å³ alike: 0.01 as in MACE
@@ -79,9 +83,9 @@ class FinetuneSettings:
     frozen: tuple[str, ...] = ()
     lora_rank: int | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
-    updates: int = 2000
-    batch_size: int = 5
-    learning_rate: float = 1.0e-4
+    updates: int = LEAST_UPDATES
+    batch_size: int = 1
+    learning_rate: float = 1.0e-3
     weights: LossWeights = field(default_factory=LossWeights)
     loss: str = "squared"
     huber_delta: float = 0.01
@@ -169,6 +173,11 @@ class FinetuneSettings:
         weights = data.get("weights", {})
         _check_names("finetune.weights", weights, LossWeights)
         return cls(**{**data, "weights": LossWeights(**weights)})
+
+
+def enough_updates(n_structures: int, batch_size: int) -> int:
+    """Updates for a set of so many structures: 2000, or more where these are fewer than 20 epochs."""
+    return max(LEAST_UPDATES, LEAST_EPOCHS * math.ceil(n_structures / batch_size))
 
 
 def _is_number(value: Any) -> bool:

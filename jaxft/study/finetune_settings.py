@@ -1,12 +1,12 @@
 """What one fine-tune of a labelled file is asked to do: data, base, training, replay, committee."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from jaxft.errors import InputError, nearest
-from jaxft.finetune.settings import FinetuneSettings
+from jaxft.finetune.settings import FinetuneSettings, enough_updates
 from jaxft.finetune.validation import ValidationSettings
 from jaxft.structures.label_keys import NONE_GIVEN, GivenKeys
 from jaxft.study.replay import ReplaySettings
@@ -31,13 +31,18 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class FinetuningSettings:
-    """One fine-tune. members: how many are trained side by side, a committee where there are several; trust_units: labels that look
-    like another unit are an error unless this says that they are right."""
+    """One fine-tune.
+
+    updates_given  whether finetune.updates is what was asked for, or waits for the labels (``for_labels``)
+    members        how many are trained side by side, a committee where there are several
+    trust_units    labels that look like another unit are an error unless this says that they are right
+    """
 
     data: DataSettings
     base: str
     head: str | None
     finetune: FinetuneSettings
+    updates_given: bool
     validation: ValidationSettings
     replay: ReplaySettings
     members: int
@@ -54,3 +59,10 @@ class FinetuningSettings:
             raise InputError(f"committee.members is {self.members}, expected at least 1")
         if self.bootstrap and self.members == 1:
             raise InputError("committee.bootstrap needs committee.members of 2 or more")
+
+    def for_labels(self, n_structures: int) -> "FinetuningSettings":
+        """The same with updates enough for so many structures to train on, where no number was given."""
+        if self.updates_given:
+            return self
+        updates = enough_updates(n_structures, self.finetune.batch_size)
+        return replace(self, finetune=replace(self.finetune, updates=updates))

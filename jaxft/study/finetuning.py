@@ -57,6 +57,7 @@ def run_finetuning(settings: FinetuningSettings, root: Path, progress: Progress)
     """Fine-tune, or go on, in ``root``. Raises InputError for what can be known beforehand, before anything is written."""
     base = load(settings.base, head=settings.head)
     labelled = read_labels(settings)
+    settings = settings.for_labels(len(labelled.sets["train"]))
     layout, content = Layout(root), content_of(settings, base, labelled)
     refuse_changed(settings, layout, content)
     for which, entries in labelled.entries.items():

@@ -253,7 +253,7 @@ def _run(settings: SweepSettings, make: Make, trials: Sequence[Trial], study: op
         results = fit_members(
             shared.base(one),
             labelled.sets["train"],
-            [member.finetune for member in members],
+            [member.for_labels(len(labelled.sets["train"])).finetune for member in members],
             extras=labelled.extras(shared.replay(one)),
             dtype=one.precision,
             on_progress=watch,

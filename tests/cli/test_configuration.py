@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from jaxft.cli.config import Configuration
-from jaxft.cli.settings import settings_from
-from jaxft.cli.yaml_file import read_configuration
+from jaxft.cli.config import Configuration, FinetuneConfiguration
+from jaxft.cli.settings import finetuning_settings, settings_from
+from jaxft.cli.yaml_file import read_as, read_configuration
 from jaxft.errors import InputError
 
 GOOD = """
@@ -29,6 +29,18 @@ def test_defaults_make_a_study(tmp_path):
     assert settings.md.timestep_fs == 0.5
     assert settings.finetune.weights.forces == 10.0
     assert settings.start_ps == settings.equilibrate_ps
+
+
+def test_without_a_number_every_model_of_a_study_gets_the_updates_of_the_largest_budget(tmp_path):
+    large = GOOD.replace("[2, 4]", "[2, 400]")
+    for text, updates in ((GOOD, 2000), (large, 8000), (large + "finetune: {updates: 300}", 300)):
+        assert settings_from(read_configuration(write(tmp_path, text)), tmp_path).finetune.updates == updates
+
+
+def test_without_a_number_a_fine_tune_gets_updates_by_its_labels(tmp_path):
+    for text, updates in (("finetune: {batch_size: 2}", 4000), ("finetune: {updates: 300}", 300)):
+        settings = finetuning_settings(read_as(FinetuneConfiguration, write(tmp_path, text)), tmp_path)
+        assert settings.for_labels(400).finetune.updates == updates
 
 
 @pytest.mark.parametrize(

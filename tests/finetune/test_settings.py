@@ -5,7 +5,7 @@ import json
 import pytest
 
 from jaxft.errors import InputError
-from jaxft.finetune.settings import FinetuneSettings, LossWeights, _is_number
+from jaxft.finetune.settings import FinetuneSettings, LossWeights, _is_number, enough_updates
 
 
 def test_settings_survive_json():
@@ -58,3 +58,9 @@ def test_text_and_truth_values_are_no_numbers():
     assert not _is_number("1e-4")
     assert not _is_number(True)
     assert _is_number(1)
+
+
+def test_updates_are_enough_for_larger_sets():
+    assert enough_updates(1, 1) == enough_updates(50, 1) == enough_updates(100, 1) == enough_updates(50, 80) == 2000
+    assert enough_updates(1000, 1) == 20_000
+    assert enough_updates(1001, 5) == 20 * 201

@@ -13,6 +13,7 @@ import numpy as np
 from tblite.ase import TBLite
 
 import jaxft
+from jaxft.finetune.fit import fit, fit_members
 from jaxft.finetune.metrics import evaluate_set
 from jaxft.md.relax import relax
 from jaxft.structures.dataset import LabelledStructure, read_dataset, split_isolated_atoms
@@ -85,6 +86,14 @@ def another_system_by_gfn1():
         atoms.calc = engine
         labelled.append(LabelledStructure(item.atoms, atoms.get_potential_energy(), atoms.get_forces(), None))
     return labelled
+
+
+def fit_all(base, data, members, extras):
+    """Fits that differ in learning rate only: side by side on an accelerator, in turn on a CPU."""
+    if jax.default_backend() == "cpu":
+        yield from (fit(base, data, one, extras=extras) for one in members)
+    elif members:
+        yield from fit_members(base, data, members, extras=extras)
 
 
 def measures(base, potential, tests, unseen):

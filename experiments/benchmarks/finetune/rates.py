@@ -3,33 +3,31 @@
 study   cobalt-mini on 50 GFN1 labels of the study box
 3bpa    nequix-mp-1 on 50 structures of 3BPA; every seed has a training set of its own
 
-All learning rates of a batch size train side by side in one program. Errors and forgetting are those of ``methods.py``. Goes on
-where it was stopped. ``--seeds N`` instead of one; ``--batch B`` does one batch size (so that several processes share the work).
+Errors and forgetting are those of ``methods.py``. Goes on where it was stopped. ``--seeds N`` instead of one, ``--rates`` instead
+of all; ``--batch B`` does one batch size (so that several processes share the work).
 """
 
 import argparse
 
 import common
 
-from jaxft.finetune.fit import fit_members
+from jaxft.finetune.fit import Extras
 from jaxft.finetune.settings import FinetuneSettings
 
 RATES, BATCHES, UPDATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2), (1, 5), 2000
 
 
-def main(study, folder, seeds, batches):
+def main(study, folder, seeds, batches, wanted):
     """Every rate with every batch size."""
     journal = common.Journal(f"finetune_rates-{study}")
     for seed in range(seeds):
         base, train, tests, unseen = common.task(study, folder, seed)
         for batch in batches:
-            rates = [rate for rate in RATES if not journal.has(rate=rate, batch=batch, seed=seed)]
-            if not rates:
-                continue
+            rates = [rate for rate in wanted if not journal.has(rate=rate, batch=batch, seed=seed)]
             members = [
                 FinetuneSettings(updates=UPDATES, learning_rate=rate, batch_size=batch, seed=seed) for rate in rates
             ]
-            for rate, result in zip(rates, fit_members(base, train, members), strict=True):
+            for rate, result in zip(rates, common.fit_all(base, train, members, Extras()), strict=True):
                 found = common.measures(base, result.potential, tests, unseen)
                 failed = result.failure is not None
                 journal.add({"rate": rate, "batch": batch, "seed": seed, "failed": failed, **found})
@@ -58,7 +56,8 @@ if __name__ == "__main__":
     parser.add_argument("folder", nargs="?")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--batch", nargs="*", type=int)
+    parser.add_argument("--rates", nargs="*", type=float)
     a = parser.parse_args()
-    found = main(a.study, a.folder, a.seeds, a.batch or BATCHES)
+    found = main(a.study, a.folder, a.seeds, a.batch or BATCHES, a.rates or RATES)
     if not a.batch:
         summarise(a.study, a.folder, found)
