@@ -153,7 +153,8 @@ class Weights(Section):
 class Finetune(Section):
     """Fine-tuning; equal for every model of a study. See ``finetune/settings.py`` for units and sources.
 
-    updates: null means 2000, and at least 20 epochs (in a study: of the largest budget).
+    updates: null means 2000, and at least 20 times through the structures that are trained on (in a study: the largest budget).
+    validate_every: null means once through them, at least 50 updates and at most 500.
     """
 
     method: str = "full"
@@ -172,10 +173,10 @@ class Finetune(Section):
     weight_decay: float = 0.0
     gradient_clip: float | None = 10.0
     ema_decay: float = 0.99
-    validate_every: int = 50
+    validate_every: int | None = None
     patience: int | None = None
     replay_weight: float = 1.0
-    replay_batch: int = 5
+    replay_batch: int = 1
     reference_energies: str | dict[str, float] = "refit"
 
 

@@ -36,6 +36,8 @@ def settings_from(configuration: Configuration, folder: Path) -> Any:
     c = configuration
     md = md_settings(c.md)
     _check_volume_guard(c.md, [c.md.ensemble])
+    # one number of updates for all models, whatever their labels (protocol 2)
+    finetune = finetune_from(c.finetune, c.seed, max(c.budgets, default=1))
     return StudySettings(
         system=system_from(c.system, folder),
         base=path_or_name(c.base, folder),
@@ -50,8 +52,7 @@ def settings_from(configuration: Configuration, folder: Path) -> Any:
         budgets=tuple(c.budgets),
         replicas=c.naive.replicas,
         weights_from=c.periodic.weights_from,
-        # one number of updates for all models, whatever their labels (protocol 2)
-        finetune=finetune_from(c.finetune, c.seed, max(c.budgets, default=1)),
+        finetune=finetune,
         replay=replay_from(c.replay, folder),
         evaluation=_evaluation(c.evaluation, folder),
         executor=executor_from(configuration),
@@ -60,7 +61,7 @@ def settings_from(configuration: Configuration, folder: Path) -> Any:
         seed=c.seed,
         precision=c.precision,
         demonstration=c.demonstration,
-        configuration=_resolved(c, md),
+        configuration=_resolved(c, md, finetune),
     )
 
 
@@ -163,12 +164,13 @@ def md_settings(section: Dynamics) -> "MDSettings":
 
 
 def finetune_from(section: Finetune, seed: int, n_structures: int) -> "FinetuneSettings":
-    """The frozen settings of a fine-tune; where no number of updates is given, enough of them for so many structures."""
-    from jaxft.finetune.settings import FinetuneSettings, LossWeights, enough_updates
+    """The frozen settings of a fine-tune; what is not given and depends on the number of structures is for that one."""
+    from jaxft.finetune.settings import BY_SIZE, FinetuneSettings, LossWeights
 
     given = section.model_dump()
-    if section.updates is None:
-        given["updates"] = enough_updates(n_structures, max(section.batch_size, 1))
+    for name, of_size in BY_SIZE.items():
+        if given[name] is None:
+            given[name] = of_size(n_structures, max(section.batch_size, 1))
     return FinetuneSettings(**{**given, "weights": LossWeights(**section.weights.model_dump()), "seed": seed})
 
 
@@ -182,6 +184,7 @@ def replay_from(section: Replay, folder: Path) -> "ReplaySettings":
 
 def finetuning_settings(configuration: FinetuneConfiguration, folder: Path) -> "FinetuningSettings":
     """The frozen settings of ``jaxft finetune``."""
+    from jaxft.finetune.settings import BY_SIZE
     from jaxft.finetune.validation import ValidationSettings
     from jaxft.study.finetune_settings import DataSettings, FinetuningSettings
 
@@ -196,7 +199,7 @@ def finetuning_settings(configuration: FinetuneConfiguration, folder: Path) -> "
         base=path_or_name(c.base, folder),
         head=c.head,
         finetune=finetune_from(c.finetune, c.seed, n_structures=1),
-        updates_given=c.finetune.updates is not None,
+        by_size=tuple(name for name in BY_SIZE if getattr(c.finetune, name) is None),
         validation=ValidationSettings(**c.validation.model_dump()),
         replay=replay_from(c.replay, folder),
         members=c.committee.members,
@@ -214,12 +217,14 @@ def given_keys(data: LabelData) -> "GivenKeys":
     return GivenKeys(data.energy_key or None, data.forces_key or None, data.stress_key or None)
 
 
-def _resolved(configuration: Configuration, md: "MDSettings") -> dict[str, Any]:
-    """The configuration as it is recorded: with the defaults that depend on the ensemble."""
+def _resolved(configuration: Configuration, md: "MDSettings", finetune: "FinetuneSettings") -> dict[str, Any]:
+    """The configuration as it is recorded: with the defaults that depend on the ensemble and on the budgets."""
+    from jaxft.finetune.settings import BY_SIZE
     from jaxft.md.settings import DEFAULTS
 
     record = configuration.model_dump(mode="json")
     record["md"].update({name: getattr(md, name) for name in DEFAULTS})
+    record["finetune"].update({name: getattr(finetune, name) for name in BY_SIZE})
     return record
 
 

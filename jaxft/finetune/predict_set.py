@@ -91,7 +91,8 @@ def _batches(atoms: Sequence[int], edges: Sequence[int], batch_size: int) -> Ite
     sets of mixed sizes take one shape, and another one for every fourfold drop in size beyond that.
     """
     rest = sorted(range(len(atoms)), key=lambda k: (-edges[k], -atoms[k], k))
-    crowd = min(CROWD * batch_size, len(rest))
+    # not min(..., len(rest)): sets of different length share a program, and empty structures cost nothing
+    crowd = CROWD * batch_size if len(rest) > batch_size else len(rest)
     room = _room(rest[:batch_size], edges)
     while rest:
         batches = _cut(rest, edges, room, crowd)

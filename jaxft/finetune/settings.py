@@ -21,6 +21,7 @@ LOSSES = ("squared", "huber", "l1")
 REFERENCE_ENERGIES = ("refit", "keep", "isolated")
 LEAST_UPDATES = 2000
 LEAST_EPOCHS = 20
+CHECK_EVERY = (50, 500)
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,13 @@ class FinetuneSettings:
     lora_rank         rank of the additions, 4 as in MACE; with ``method: lora`` only, where None means 4
     rates             pattern → factor on the learning rate of these parameters; the last pattern that fits counts
     updates           number of parameter updates, fixed: at or below 50 labels there is no validation set (protocol 2).
-                      ``enough_updates`` is what the command line takes where none is given
+                      ``enough_updates`` is what the command line takes where none is given, so that 1000 labels are seen
+                      more than twice
     batch_size        structures per update, 1 as measured in ``experiments/benchmarks/finetune``; a smaller set makes smaller
                       batches
-    learning_rate     peak of the schedule, 1e-3 as measured there; MACE's multihead fine-tuning, SO3LR and graph-pes take 1e-4
+    learning_rate     peak of the schedule; 1e-3 is a compromise between the error on the labels' system and what else changes,
+                      measured there for universal bases (a small base wants 1e-2). MACE's multihead fine-tuning, SO3LR and
+                      graph-pes take 1e-4
     weights           weights of the loss
     loss              ``squared``, ``huber`` or ``l1`` errors (``loss.py``)
     huber_delta       where Huber's error turns from square to absolute, in eV/atom, eV/Å and eV/Å³ alike: 0.01 as in MACE
@@ -70,10 +74,11 @@ class FinetuneSettings:
     gradient_clip     largest global norm of the gradient of the trained parameters, 10 as in MACE; None: no clipping
     ema_decay         of the exponential moving average that becomes the result, 0.99 as in MACE; 0 keeps the last
                       parameters
-    validate_every    updates between checks of the validation loss, where there are validation structures
+    validate_every    updates between checks of the validation loss, where there are validation structures; ``check_interval`` where
+                      the command line is given none
     patience          checks without improvement after which training stops; None: never. Needs validation structures
     replay_weight     weight of the mean loss over replay structures, where there are some, beside that over the labels
-    replay_batch      replay structures per update
+    replay_batch      replay structures per update; by default as many as of the labels
     reference_energies  ``refit`` (an offset per element, fitted to labels minus base energies; default), ``keep`` (the base's),
                       ``isolated`` (so that isolated atoms get the reference's energies, which must be given), or element → eV
     seed              decides the order of the batches and the start of low-rank additions, the only randomness there is
@@ -98,7 +103,7 @@ class FinetuneSettings:
     validate_every: int = 50
     patience: int | None = None
     replay_weight: float = 1.0
-    replay_batch: int = 5
+    replay_batch: int = 1
     reference_energies: str | Mapping[str, float] = "refit"
     seed: int = 0
 
@@ -178,6 +183,19 @@ class FinetuneSettings:
 def enough_updates(n_structures: int, batch_size: int) -> int:
     """Updates for a set of so many structures: 2000, or more where these are fewer than 20 epochs."""
     return max(LEAST_UPDATES, LEAST_EPOCHS * math.ceil(n_structures / batch_size))
+
+
+def check_interval(n_structures: int, batch_size: int) -> int:
+    """Updates between checks of the validation loss: an epoch, so that checks cost the same share of training in any set.
+
+    At least 50 updates; at most 500, since what lies between two checks is one compiled call whose batches are in memory together.
+    """
+    least, most = CHECK_EVERY
+    return min(max(least, math.ceil(n_structures / batch_size)), most)
+
+
+BY_SIZE = {"updates": enough_updates, "validate_every": check_interval}
+"""Settings that follow from the number of structures and the batch size where they are not given."""
 
 
 def _is_number(value: Any) -> bool:

@@ -23,6 +23,9 @@ from jaxft.finetune.step import Recipe, UpdateRecord, compiled_chunk, compiled_l
 from jaxft.finetune.trainable import trainable_of, tree_to_train
 from jaxft.finetune.training_set import TrainingSet, take_batches
 
+VALIDATION_BATCH = 8
+"""Structures that a check looks at together, or as many as an update does."""
+
 PLATEAU_CHECKS = 5
 PLATEAU_FACTOR = 0.5
 
@@ -90,7 +93,8 @@ def train(
     if checkpoint is not None:
         progress = load_progress(checkpoint, progress, identity) or progress
     validation = training.validation
-    check_batches = None if validation is None else take_batches(validation, *in_order(validation, settings.batch_size))
+    size = max(settings.batch_size, VALIDATION_BATCH)
+    check_batches = None if validation is None else take_batches(validation, *in_order(validation, size))
     while not _finished(progress, settings):
         before = len(progress.history)
         progress = _one_chunk(training, recipe, _lowered(hypers, progress, settings), plan, chunk, progress)

@@ -31,8 +31,8 @@ SCALE = (0.95, 1.25)
 STRAIN = 0.05
 RATTLE = (0.0, 0.25)
 DENSEST = 5.0
-"""Smallest volume per atom (Å³; diamond has 5.7). Covalent radii of light elements that form no such crystals (He, H, Ne) would
-give a tenth of it: thousands of neighbors, and forces that nobody wants kept."""
+"""Smallest volume per atom before scaling and strain (Å³; diamond has 5.7). Covalent radii of light elements that form
+no such crystals (He, H, Ne) would give a tenth of it: thousands of neighbors, and forces that nobody wants kept."""
 
 
 def random_crystals(elements: Sequence[str], count: int, seed: int, largest: int = 32) -> list[Atoms]:
@@ -51,15 +51,17 @@ def _crystal(elements: Sequence[str], generator: np.random.Generator, largest: i
     prototype = str(generator.choice(BINARY if compound else ELEMENTAL))
     if not compound:
         names[1] = names[0]
-    bond = sum(covalent_radii[atomic_numbers[name]] for name in names) * generator.uniform(*SCALE)
+    bond = sum(covalent_radii[atomic_numbers[name]] for name in names)
     formula = "".join(names) if compound else names[0]
     atoms = bulk(formula, prototype, a=bond / NEAREST[prototype], cubic=True)
+    # before the random factor, so that volumes differ where covalent radii are no guide too
+    too_dense = DENSEST * len(atoms) / atoms.get_volume()
+    larger = max(1.0, too_dense) ** (1.0 / 3.0) * generator.uniform(*SCALE)
+    atoms.set_cell(atoms.cell.array * larger, scale_atoms=True)
     for axis in generator.permutation(3):
         if 2 * len(atoms) <= largest:
             atoms = atoms.repeat([2 if k == axis else 1 for k in range(3)])
     strain = np.eye(3) + generator.uniform(-STRAIN, STRAIN, size=(3, 3))
-    cell = atoms.cell.array @ strain
-    too_dense = DENSEST * len(atoms) / abs(np.linalg.det(cell))
-    atoms.set_cell(cell * max(1.0, too_dense) ** (1.0 / 3.0), scale_atoms=True)
+    atoms.set_cell(atoms.cell.array @ strain, scale_atoms=True)
     atoms.positions += generator.normal(scale=generator.uniform(*RATTLE), size=(len(atoms), 3))
     return atoms

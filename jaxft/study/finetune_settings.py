@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxft.errors import InputError, nearest
-from jaxft.finetune.settings import FinetuneSettings, enough_updates
+from jaxft.finetune.settings import BY_SIZE, FinetuneSettings
 from jaxft.finetune.validation import ValidationSettings
 from jaxft.structures.label_keys import NONE_GIVEN, GivenKeys
 from jaxft.study.replay import ReplaySettings
@@ -33,7 +33,7 @@ class DataSettings:
 class FinetuningSettings:
     """One fine-tune.
 
-    updates_given  whether finetune.updates is what was asked for, or waits for the labels (``for_labels``)
+    by_size        settings of ``finetune`` that were not given and wait for the number of labels (``for_labels``)
     members        how many are trained side by side, a committee where there are several
     trust_units    labels that look like another unit are an error unless this says that they are right
     """
@@ -42,7 +42,7 @@ class FinetuningSettings:
     base: str
     head: str | None
     finetune: FinetuneSettings
-    updates_given: bool
+    by_size: tuple[str, ...]
     validation: ValidationSettings
     replay: ReplaySettings
     members: int
@@ -61,8 +61,6 @@ class FinetuningSettings:
             raise InputError("committee.bootstrap needs committee.members of 2 or more")
 
     def for_labels(self, n_structures: int) -> "FinetuningSettings":
-        """The same with updates enough for so many structures to train on, where no number was given."""
-        if self.updates_given:
-            return self
-        updates = enough_updates(n_structures, self.finetune.batch_size)
-        return replace(self, finetune=replace(self.finetune, updates=updates))
+        """The same for so many structures to train on."""
+        found: dict[str, Any] = {name: BY_SIZE[name](n_structures, self.finetune.batch_size) for name in self.by_size}
+        return replace(self, finetune=replace(self.finetune, **found))

@@ -245,7 +245,8 @@ def _run(settings: SweepSettings, make: Make, trials: Sequence[Trial], study: op
 
     def watch(now: Advance) -> None:
         if settings.prune and now.validation is not None:
-            trials[0].report(float(now.validation[0]), now.update)
+            # by share of the training: trials of other batch sizes may have other numbers of updates
+            trials[0].report(float(now.validation[0]), 1000 * now.update // now.updates)
             if trials[0].should_prune():
                 raise optuna.TrialPruned
 

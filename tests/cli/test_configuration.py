@@ -34,13 +34,16 @@ def test_defaults_make_a_study(tmp_path):
 def test_without_a_number_every_model_of_a_study_gets_the_updates_of_the_largest_budget(tmp_path):
     large = GOOD.replace("[2, 4]", "[2, 400]")
     for text, updates in ((GOOD, 2000), (large, 8000), (large + "finetune: {updates: 300}", 300)):
-        assert settings_from(read_configuration(write(tmp_path, text)), tmp_path).finetune.updates == updates
+        settings = settings_from(read_configuration(write(tmp_path, text)), tmp_path)
+        assert settings.finetune.updates == updates
+        assert settings.configuration["finetune"]["updates"] == updates  # what the verdict and the record read
 
 
 def test_without_a_number_a_fine_tune_gets_updates_by_its_labels(tmp_path):
     for text, updates in (("finetune: {batch_size: 2}", 4000), ("finetune: {updates: 300}", 300)):
         settings = finetuning_settings(read_as(FinetuneConfiguration, write(tmp_path, text)), tmp_path)
         assert settings.for_labels(400).finetune.updates == updates
+        assert settings.for_labels(400).finetune.validate_every == (200 if updates == 4000 else 400)
 
 
 @pytest.mark.parametrize(

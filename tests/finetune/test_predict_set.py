@@ -50,6 +50,11 @@ def test_every_structure_is_in_one_batch_that_has_room_for_it(structures, batch_
     batches_of(list(structures.values()) * 4, 3.5, batch_size)
 
 
+def test_sets_of_different_length_share_a_shape():
+    """The budgets of a study: each shape is a compilation."""
+    assert len({shape for n in (10, 21, 31, 40) for _, shape in _batches([52] * n, [2232] * n, 8)}) == 1
+
+
 def test_structures_without_edges_share_one_shape():
     assert len({shape for _, shape in batches_of([Atoms("H")] * 100, 3.5, 8)}) == 1
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from jaxft.errors import InputError
-from jaxft.finetune.settings import FinetuneSettings, LossWeights, _is_number, enough_updates
+from jaxft.finetune.settings import FinetuneSettings, LossWeights, _is_number, check_interval, enough_updates
 
 
 def test_settings_survive_json():
@@ -64,3 +64,8 @@ def test_updates_are_enough_for_larger_sets():
     assert enough_updates(1, 1) == enough_updates(50, 1) == enough_updates(100, 1) == enough_updates(50, 80) == 2000
     assert enough_updates(1000, 1) == 20_000
     assert enough_updates(1001, 5) == 20 * 201
+
+
+def test_checks_come_once_an_epoch_within_bounds():
+    assert [check_interval(n, 1) for n in (10, 50, 300, 10_000)] == [50, 50, 300, 500]
+    assert check_interval(1000, 5) == 200

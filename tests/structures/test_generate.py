@@ -27,7 +27,9 @@ def test_crystals_are_reproducible_and_sane():
 def test_no_crystal_is_much_denser_than_diamond():
     """Helium at the sum of covalent radii would have 0.1 Å³ per atom, and seven thousand neighbors within 6 Å."""
     found = random_crystals(["He", "H", "Ne"], 40, seed=1)
-    assert min(atoms.get_volume() / len(atoms) for atoms in found) > 4.99
+    volumes = np.array([atoms.get_volume() / len(atoms) for atoms in found])
+    assert volumes.min() > 3.5
+    assert volumes.std() > 0.5
 
 
 def test_one_element_will_do_and_none_is_refused():

@@ -6,6 +6,7 @@ on NVIDIA GPUs. And the time of one evaluation by each. JSON with hardware and v
 """
 
 import json
+import os
 import statistics
 import sys
 import time
@@ -70,6 +71,7 @@ if __name__ == "__main__":
     record = {
         "rows": [row for name in sys.argv[1:] or ["cobalt-mini"] for row in compare(name, box)],
         "device": jax.devices()[0].device_kind,
+        "load_average_1min": os.getloadavg()[0],
         "versions": {package: version(package) for package in ("jax", "jaxlib", "flax", "e3nn-jax", "numpy")},
     }
     out = Path(__file__).parents[1] / "results" / f"accelerator-{jax.default_backend()}.json"

@@ -27,11 +27,11 @@ def main():
         row = {"from parent": [], "from base": []}
         parent = base
         for data in stages:
-            settings = FinetuneSettings(updates=UPDATES, learning_rate=RATE, seed=seed)
+            settings = FinetuneSettings(updates=UPDATES, batch_size=5, learning_rate=RATE, seed=seed)
             parent = fit(parent, data, settings).potential
             row["from parent"].append(common.forces_rmse(parent, tests["study box"]))
             row["from base"].append(common.forces_rmse(fit(base, data, settings).potential, tests["study box"]))
-        long = FinetuneSettings(updates=UPDATES * len(stages), learning_rate=RATE, seed=seed)
+        long = FinetuneSettings(updates=UPDATES * len(stages), batch_size=5, learning_rate=RATE, seed=seed)
         row["from base, all updates"] = common.forces_rmse(fit(base, stages[-1], long).potential, tests["study box"])
         journal.add(row)
     summarise(journal.rows)
@@ -51,6 +51,7 @@ def summarise(rows):
             "base": "cobalt-mini",
             "budgets": BUDGETS,
             "updates_per_model": UPDATES,
+            "batch_size": 5,
             "learning_rate": RATE,
             "force_rmse_mev_per_angstrom": table,
             "from base, all updates": common.mean_and_error(long),

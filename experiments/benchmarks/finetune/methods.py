@@ -52,6 +52,8 @@ def main(study, folder, seeds, methods):
             wanted = plan["rates"][name] if seed == 0 else [best_rate(journal.rows, name, next(iter(tests)))]
             rates = [rate for rate in wanted if not journal.has(method=name, rate=rate, seed=seed)]
             members = [settings_of(name, plan["updates"], rate, seed) for rate in rates]
+            if not members:
+                continue
             results = common.fit_all(base, train, members, extras_of(name, study, base, train))
             for rate, settings, result in zip(rates, members, results, strict=True):
                 journal.add(

@@ -15,7 +15,9 @@ updates = int(sys.argv[1]) if len(sys.argv) > 1 else 100
 base = jaxft.load("cobalt-mini")
 train, tests = common.study_box()
 rates = np.geomspace(1e-4, 1e-2, 16)
-members = [FinetuneSettings(updates=updates, learning_rate=float(rate), seed=k) for k, rate in enumerate(rates)]
+members = [
+    FinetuneSettings(updates=updates, batch_size=5, learning_rate=float(rate), seed=k) for k, rate in enumerate(rates)
+]
 # compile first: the ratio of the work itself is what is asked
 fit(base, train, members[0], chunk=50)
 fit_members(base, train, members, chunk=50)
@@ -31,6 +33,7 @@ common.write(
     {
         "settings": 16,
         "updates": updates,
+        "batch_size": 5,
         "seconds_in_turn": in_turn,
         "seconds_at_once": at_once,
         "ratio": at_once / in_turn,

@@ -42,7 +42,8 @@ def summarise(study, folder, rows):
         same = [row for row in rows if (row["batch"], row["rate"]) == (batch, rate)]
         keys = [key for key in same[0] if key.split(",")[0] in ("forces", "energy", "forgetting")]
         means = {key: common.mean_and_error([row[key] for row in same]) for key in keys}
-        table.append({"batch": batch, "rate": rate, "seeds": len(same), **means})
+        failed = sum(row["failed"] for row in same)
+        table.append({"batch": batch, "rate": rate, "seeds": len(same), "stopped early": failed, **means})
     before = {f"forces, {name}": common.forces_rmse(base, data) for name, data in tests.items()}
     common.write(
         f"finetune_rates-{study}",
