@@ -6,12 +6,12 @@ the company that it keeps in a batch beyond the rounding of the network's precis
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
 from jaxtyping import Float
 
+from jaxft.finetune.training_set import BatchShape
 from jaxft.potential.evaluate import ATOM_GRANULARITY, EDGE_GRANULARITY, compiled_predict
 from jaxft.potential.potential import Potential, cast_parameters
 from jaxft.structures.batch import build_graph, capacity
@@ -76,15 +76,7 @@ def predict_set(
     return SetPrediction(energies, tuple(forces), tuple(stresses))
 
 
-class Shape(NamedTuple):
-    """What decides compilation: structures, atoms and edges that a batch has room for."""
-
-    n_structures: int
-    n_atoms: int
-    n_edges: int
-
-
-def _batches(atoms: Sequence[int], edges: Sequence[int], batch_size: int) -> Iterator[tuple[list[int], Shape]]:
+def _batches(atoms: Sequence[int], edges: Sequence[int], batch_size: int) -> Iterator[tuple[list[int], BatchShape]]:
     """Batches of structures with so many atoms and edges, largest first, each with its shape.
 
     The edges of the ``batch_size`` largest decide the shape, and with it the memory; smaller ones fill it in greater number. So
@@ -103,7 +95,7 @@ def _batches(atoms: Sequence[int], edges: Sequence[int], batch_size: int) -> Ite
         if full:
             most = max(sum(atoms[k] for k in batch) for batch in full)
             for batch in full:
-                yield batch, Shape(crowd, capacity(most, ATOM_GRANULARITY), room)
+                yield batch, BatchShape(crowd, capacity(most, ATOM_GRANULARITY), room)
             rest = rest[sum(len(batch) for batch in full) :]
         if rest:
             room = _room(rest[:crowd], edges)
