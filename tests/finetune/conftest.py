@@ -32,14 +32,17 @@ def random_potential(seed: int, **changes: Any) -> Potential:
 
 
 def random_structures() -> list[Atoms]:
-    """Four periodic structures of 2 to 4 atoms and four compositions."""
+    """Four periodic structures of 2 to 4 atoms and four compositions; a test that moves an atom without a copy fails."""
     rng = np.random.default_rng(0)
     corners = 1.3 * np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
     symbols = ["OH", "OHH", "OHHH", "OOH"]
-    return [
+    structures = [
         Atoms(s, positions=corners[: len(s)] + 0.15 * rng.normal(size=(len(s), 3)), cell=[3.6, 3.8, 4.0], pbc=True)
         for s in symbols
     ]
+    for atoms in structures:
+        atoms.positions.flags.writeable = False
+    return structures
 
 
 def labelled_by(potential: Potential, structures: list[Atoms], stress: bool = True) -> list[LabelledStructure]:

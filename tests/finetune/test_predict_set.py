@@ -26,7 +26,7 @@ def test_batched_is_one_by_one(student, structures, batch_size):
 
 
 def test_equal_structures_share_one_shape(boxes):
-    structures = [box for box in boxes for _ in range(10)]
+    structures = [box.copy() for box in boxes for _ in range(10)]
     rng = np.random.default_rng(0)
     for atoms in structures:
         atoms.positions += rng.normal(0, 0.02, atoms.positions.shape)
