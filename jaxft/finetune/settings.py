@@ -78,7 +78,7 @@ class FinetuneSettings:
                       the command line is given none
     patience          checks without improvement after which training stops; None: never. Needs validation structures
     replay_weight     weight of the mean loss over replay structures, where there are some, beside that over the labels
-    replay_batch      replay structures per update; by default as many as of the labels
+    replay_batch      replay structures per update
     reference_energies  ``refit`` (an offset per element, fitted to labels minus base energies; default), ``keep`` (the base's),
                       ``isolated`` (so that isolated atoms get the reference's energies, which must be given), or element → eV
     seed              decides the order of the batches and the start of low-rank additions, the only randomness there is
