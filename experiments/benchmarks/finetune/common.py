@@ -118,9 +118,9 @@ def forgetting(base, potential, own):
 
 
 def mean_and_error(values):
-    """Mean over seeds and its standard error."""
+    """Mean over seeds and its standard error; None for the error of a single one."""
     values = np.asarray(values, dtype=float)
-    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
+    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
 
 
 class Journal:
