@@ -1,8 +1,8 @@
 """What a fine-tune is asked to do: one frozen record, plain numbers, checked when it is made.
 
 What belongs to one method or schedule is refused with another; only ``huber_delta`` and what replay weighs have defaults
-that wait for ``loss: huber`` and for replay structures. The defaults are those of the field where the field agrees (sources
-beside each), and equal for every arm of a comparison (protocol 2). What depends on the machine (precision, length of a
+that wait for ``loss: huber`` and for replay structures. The defaults are measured (``experiments/benchmarks/finetune``) or those of
+the field (sources beside each), and equal for every arm of a comparison. What depends on the machine (precision, length of a
 compiled chunk) is an argument of ``fit`` and no setting.
 """
 

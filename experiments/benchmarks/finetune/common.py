@@ -42,6 +42,8 @@ def task(study, folder=None, number=0):
 
 def three_bpa(folder, number=0):
     """Fifty structures of train_300K (every tenth from ``number``), the other 450, and train_mixedT; total energies in eV."""
+    if number >= 10:
+        raise SystemExit(f"3BPA gives 10 training sets of fifty, so 10 seeds; number {number} was asked for")
     sets = {}
     for name in ("train_300K", "train_mixedT"):
         path = Path(folder) / f"{name}.xyz"
@@ -128,7 +130,11 @@ class Journal:
 
     def __init__(self, name):
         self.path = RESULTS / f"{name}.jsonl"
-        self.rows = [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+        self.rows = self.read()
+
+    def read(self):
+        """All rows so far, those of other processes too."""
+        return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
 
     def add(self, row):
         """One more row, kept at once."""

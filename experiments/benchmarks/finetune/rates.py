@@ -31,7 +31,7 @@ def main(study, folder, seeds, batches, wanted):
                 found = common.measures(base, result.potential, tests, unseen)
                 failed = result.failure is not None
                 journal.add({"rate": rate, "batch": batch, "seed": seed, "failed": failed, **found})
-    return journal.rows
+    return journal.read()
 
 
 def summarise(study, folder, rows):
@@ -60,5 +60,5 @@ if __name__ == "__main__":
     parser.add_argument("--rates", nargs="*", type=float)
     a = parser.parse_args()
     found = main(a.study, a.folder, a.seeds, a.batch or BATCHES, a.rates or RATES)
-    if not a.batch:
+    if not (a.batch or a.rates):
         summarise(a.study, a.folder, found)
