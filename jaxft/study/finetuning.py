@@ -62,12 +62,14 @@ def run_finetuning(settings: FinetuningSettings, root: Path, progress: Progress)
     refuse_changed(settings, layout, content)
     for which, entries in labelled.entries.items():
         progress.say(f"{which}: {entries}")
-    check_fit(base, labelled.sets["train"], _members(settings), base=base, extras=labelled.extras())
+    members = _members(settings)
+    check_fit(base, labelled.sets["train"], members, base=base, extras=labelled.extras())
     if "test" in labelled.sets:
         check_labels(labelled.sets["test"], base.atomic_numbers)
     suspicions = check_units(settings, base, labelled, progress, "--trust-units")
     # before the folder is begun: what is wrong with replay leaves nothing behind either
     replay = _replay(settings, base, labelled, root / "replay.extxyz", progress)
+    check_fit(base, labelled.sets["train"], members, base=base, extras=labelled.extras(replay))
     with alone(layout):
         open_record(layout, settings.configuration, settings.finetune.seed, content)
         if replay and not (root / "replay.extxyz").exists():

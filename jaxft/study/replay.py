@@ -109,8 +109,10 @@ def label_by(potential: Potential, structures: Sequence[Atoms], precision: str) 
     """
     said = predict_set(potential, structures, dtype=precision)
     kept = [
-        LabelledStructure(_bare(atoms), float(energy), forces, stress)
-        for atoms, energy, forces, stress in zip(structures, said.energies, said.forces, said.stresses, strict=True)
+        LabelledStructure(_bare(atoms), float(energy), forces, stress, where=f"replay structure {k}")
+        for k, (atoms, energy, forces, stress) in enumerate(
+            zip(structures, said.energies, said.forces, said.stresses, strict=True)
+        )
         if np.isfinite(energy) and np.abs(forces).max(initial=0.0) < MAX_FORCE
     ]
     if not kept:

@@ -207,3 +207,19 @@ def test_test_structures_that_are_trained_on_are_noted(data, tmp_path):
     given = {"path": str(data), "test": str(tmp_path / "test.extxyz")}
     with pytest.warns(UserWarning, match="1 of 3 structures are among the labels too"):
         read_labels(finetuning_settings(configured("", data=given), tmp_path))
+
+
+def test_replay_that_does_not_go_with_the_settings_is_refused_before_the_folder_is_begun(tmp_path):
+    rng = np.random.default_rng(0)
+    frames = waters(4)
+    for atoms in frames:
+        atoms.cell, atoms.pbc = [6.0] * 3, True
+        atoms.info["REF_stress"] = 1e-3 * rng.normal(size=6)
+    write(tmp_path / "boxes.extxyz", frames, format="extxyz")
+    write(tmp_path / "molecule.extxyz", Atoms("OHH", WATER), format="extxyz")
+    (tmp_path / "c.yaml").write_text(
+        "base: cobalt-mini\nfinetune: {weights: {stress: 1.0}}\nreplay: {source: file, file: molecule.extxyz}\n"
+    )
+    with pytest.raises(InputError, match=r"replay structure 0 \(H2O\) has no stress"):
+        finetune(tmp_path / "boxes.extxyz", config=tmp_path / "c.yaml", output=tmp_path / "out", trust_units=True)
+    assert not (tmp_path / "out").exists()

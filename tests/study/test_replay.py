@@ -11,6 +11,7 @@ from ase.io import write
 import jaxft
 from jaxft.errors import InputError
 from jaxft.finetune.fingerprint import hash_labels
+from jaxft.finetune.predict_set import predict_set
 from jaxft.md.guards import Status
 from jaxft.structures.dataset import read_dataset, write_dataset
 from jaxft.study import replay
@@ -89,3 +90,29 @@ def test_a_file_of_unknown_elements_names_the_frame(tmp_path, told):
     settings = ReplaySettings("file", 5, file=tmp_path / "replay.extxyz")
     with pytest.raises(InputError, match=r"replay.extxyz frame 1 \(H2He\): this potential does not know He"):
         replay_structures(settings, jaxft.load("cobalt-mini"), [WATER], 0, "float32", told)
+
+
+def test_a_file_gives_frames_spread_over_it_with_the_labels_of_the_base(tmp_path, told):
+    base = jaxft.load("cobalt-mini")
+    frames = [WATER.copy() for _ in range(5)]
+    for k, atoms in enumerate(frames):
+        atoms.positions[1, 0] += 0.02 * k
+        atoms.info["energy"] = 1e6
+    write(tmp_path / "replay.extxyz", frames, format="extxyz")
+    settings = ReplaySettings("file", 3, file=tmp_path / "replay.extxyz")
+    found = replay_structures(settings, base, [], 0, "float32", told)
+    said = predict_set(base, [frames[k] for k in (0, 2, 4)])
+    np.testing.assert_allclose([item.energy for item in found], said.energies, rtol=1e-6)
+    np.testing.assert_allclose([item.forces for item in found], said.forces, atol=1e-4)
+    assert told.lines == []
+
+
+def test_what_the_base_finds_absurd_is_left_out_and_counted(tmp_path, told, monkeypatch):
+    monkeypatch.setattr(replay, "MAX_FORCE", 3.0)
+    frames = [WATER.copy(), WATER.copy()]
+    frames[1].positions[1] *= 1.3
+    write(tmp_path / "replay.extxyz", frames, format="extxyz")
+    settings = ReplaySettings("file", 2, file=tmp_path / "replay.extxyz")
+    found = replay_structures(settings, jaxft.load("cobalt-mini"), [], 0, "float32", told)
+    np.testing.assert_array_equal([item.atoms.positions for item in found], [WATER.positions])
+    assert told.lines == ["replay: 1 of 2 structures; 1 have forces beyond 3 eV/Å"]
