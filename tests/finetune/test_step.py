@@ -92,6 +92,8 @@ def test_population_of_settings_trains_in_one_program(student, labels):
     COMPILATIONS.clear()
     together, _ = compiled_chunk(student.network, Recipe(), *stacked, np.int32(6))
     assert COMPILATIONS.total() == 1
+    # parameters and optimizer state of before are given away, so that they are in memory once
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(stacked[1]))
     for k, settings in enumerate(many):
         alone, _ = run(student, labels, settings)
         for a, b in zip(jax.tree.leaves(together.params), jax.tree.leaves(alone.params), strict=True):

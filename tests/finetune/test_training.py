@@ -216,6 +216,14 @@ def test_what_happens_to_a_member_after_its_patience_ended_is_not_its_failure(st
     assert [one.failure for one in together] == [one.failure for one in alone] == [None, None]
 
 
+def test_a_fit_of_mixed_sizes_compiles_once_for_each_bucket(student, labels, label_with, teacher, boxes):
+    mixed = labels + label_with(teacher, [boxes[2].repeat((2, 2, 1))])
+    COMPILATIONS.clear()
+    fit(student, mixed, replace(QUICK, updates=10, batch_size=1))
+    assert len(COMPILATIONS) == 2
+    assert set(COMPILATIONS.values()) == {1}
+
+
 @pytest.mark.slow
 def test_members_side_by_side_on_mixed_sizes_are_what_they_are_alone(student, labels, label_with, teacher, boxes):
     mixed = labels + label_with(teacher, [atoms.repeat((2, 2, 1)) for atoms in boxes])
