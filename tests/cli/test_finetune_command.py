@@ -162,3 +162,18 @@ def test_bad_settings_are_named_before_anything_is_trained(data, tmp_path, text,
     with pytest.raises(InputError, match=words):
         finetune(data / "waters.extxyz", config=tmp_path / "bad.yaml", output=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_committee_is_trained_saved_and_gives_the_spread_of_its_members(data, tmp_path, make_tiny):
+    make_tiny().save(tmp_path / "base")
+    (tmp_path / "c.yaml").write_text(
+        "base: base\nfinetune: {updates: 4, batch_size: 2}\ncommittee: {members: 2, bootstrap: true}\n"
+    )
+    finetune(data / "waters.extxyz", config=tmp_path / "c.yaml", output=tmp_path / "out", trust_units=True)
+    members = [jaxft.load(tmp_path / "out" / f"model-{k}") for k in range(2)]
+    assert len(list((tmp_path / "out").glob("model*"))) == 2
+    atoms = read(data / "others.extxyz")
+    forces = np.stack([Evaluator(member)(atoms).forces for member in members])
+    said = jaxft.load_committee(tmp_path / "out")(atoms)
+    np.testing.assert_allclose(said.forces, forces.mean(axis=0), atol=1e-5)
+    assert said.forces_spread.min() > 0.0
