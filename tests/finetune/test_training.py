@@ -28,6 +28,14 @@ def leaves_equal(a, b):
     jax.tree.map(assert_array_equal, a, b)
 
 
+def loss_of(potential, data):
+    """The loss of QUICK's weights, computed apart."""
+    said = predict_set(potential, [item.atoms for item in data])
+    energy = np.mean([((e - x.energy) / len(x.atoms)) ** 2 for e, x in zip(said.energies, data, strict=True)])
+    forces = np.mean(np.concatenate([f - x.forces for f, x in zip(said.forces, data, strict=True)]) ** 2)
+    return QUICK.weights.energy * energy + QUICK.weights.forces * forces
+
+
 @pytest.fixture(scope="module")
 def spoiled(labels):
     """Validation structures whose labels contradict the training labels: the more is learned, the worse."""
@@ -40,12 +48,19 @@ def test_the_parameters_of_the_best_check_are_handed_back(student, labels, spoil
     assert result.best_update == 10 * (1 + int(np.argmin(result.validation)))
     early = fit(student, labels, replace(QUICK, updates=40), extras=Extras(validation=spoiled, isolated=None), chunk=7)
     leaves_equal(early.potential.params, result.potential.params)
-    # its own numbers: the loss of the parameters that came back, computed apart
-    weights = QUICK.weights
-    said = predict_set(result.potential, [item.atoms for item in spoiled])
-    energy = np.mean([((e - x.energy) / len(x.atoms)) ** 2 for e, x in zip(said.energies, spoiled, strict=True)])
-    forces = np.mean(np.concatenate([f - x.forces for f, x in zip(said.forces, spoiled, strict=True)]) ** 2)
-    assert_allclose(result.validation.min(), weights.energy * energy + weights.forces * forces, rtol=1e-3)
+    assert_allclose(loss_of(result.potential, spoiled), result.validation.min(), rtol=1e-3)
+
+
+def test_a_fit_that_fails_hands_back_the_parameters_of_its_best_check(student, labels, spoiled):
+    forces = labels[2].forces.copy()
+    forces[0, 0] = 1e30  # finite as a label, infinite when squared in float32
+    broken = [*labels * 20, replace(labels[2], forces=forces)]
+    # the seed puts the broken one behind the first check
+    result = fit(student, broken, replace(QUICK, seed=2), extras=Extras(validation=spoiled))
+    assert result.failure is not None
+    assert result.failure.structures == (80,)
+    assert result.failure.update >= result.best_update == 10
+    assert_allclose(loss_of(result.potential, spoiled), result.validation[0], rtol=1e-3)
 
 
 def test_patience_ends_training_and_resuming_ends_it_alike(student, labels, spoiled, tmp_path):
