@@ -69,7 +69,8 @@ def run_finetuning(settings: FinetuningSettings, root: Path, progress: Progress)
     suspicions = check_units(settings, base, labelled, progress, "--trust-units")
     # before the folder is begun: what is wrong with replay leaves nothing behind either
     replay = _replay(settings, base, labelled, root / "replay.extxyz", progress)
-    check_fit(base, labelled.sets["train"], members, base=base, extras=labelled.extras(replay))
+    if replay:
+        check_fit(base, labelled.sets["train"], members, base=base, extras=labelled.extras(replay))
     with alone(layout):
         open_record(layout, settings.configuration, settings.finetune.seed, content)
         if replay and not (root / "replay.extxyz").exists():
