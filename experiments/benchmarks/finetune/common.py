@@ -26,24 +26,25 @@ from jaxft.study.replay import ReplaySettings, label_by, replay_structures
 RESULTS = Path(__file__).parents[1] / "results"
 COMMON_SET = Path(__file__).parents[2] / "cobalt_chloride" / "common_set.extxyz"
 
-BASES = {"study": "cobalt-mini", "3bpa": "nequix-mp-1"}
+BASES = {"study": "cobalt-mini", "3bpa": "nequix-mp-1", "aspirin": "nequix-mp-1"}
 
 
 def task(study, folder=None, number=0):
-    """``study`` or ``3bpa``: the base, what it is trained on, what it is tested on, and its own labels of another system.
+    """``study``, ``3bpa`` or ``aspirin``: the base, what it is trained on, what it is tested on, its own labels of another system.
 
-    number: which of the ten training sets of 3BPA; the study box has one.
+    number: which of the ten training sets of 3BPA or aspirin; the study box has one.
     """
-    train, tests = study_box() if study == "study" else three_bpa(folder, number)
     if study == "study":
+        train, tests = study_box()
         tests["another system"] = another_system_by_gfn1()
+    else:
+        train, tests = three_bpa(folder, number) if study == "3bpa" else aspirin(folder, number)
     return jaxft.load(BASES[study]), train, tests, another_system(study, 0)
 
 
 def three_bpa(folder, number=0):
     """Fifty structures of train_300K (every tenth from ``number``), the other 450, and train_mixedT; total energies in eV."""
-    if number >= 10:
-        raise SystemExit(f"3BPA gives 10 training sets of fifty, so 10 seeds; number {number} was asked for")
+    _check_number(number)
     sets = {}
     for name in ("train_300K", "train_mixedT"):
         path = Path(folder) / f"{name}.xyz"
@@ -54,6 +55,21 @@ def three_bpa(folder, number=0):
         "300 K": [item for k, item in enumerate(everything) if k % 10 != number],
         "mixed T": sets["train_mixedT"],
     }
+
+
+def aspirin(folder, number=0):
+    """Fifty structures of rMD17's aspirin (every twentieth of the training file), and a hundred of its test file."""
+    _check_number(number)
+    sets = {}
+    for name in ("train", "test"):
+        path = Path(folder) / f"rmd17_aspirin_{name}.xyz"
+        sets[name] = read_dataset(path, detect_keys(path))
+    return sets["train"][number:1000:20], {"aspirin": sets["test"][::18][:100]}
+
+
+def _check_number(number):
+    if number >= 10:
+        raise SystemExit(f"there are 10 training sets of fifty, so 10 seeds; number {number} was asked for")
 
 
 def study_box():
@@ -67,7 +83,7 @@ def study_box():
 def another_system(study, seed):
     """Structures of what the labels do not show, labelled by the base itself: to be replayed, or to judge forgetting by."""
     base = jaxft.load(BASES[study])
-    if study == "3bpa":
+    if study != "study":
         return label_by(base, random_crystals(base.elements, 100, seed=seed), "float32")
     # lithium chloride in water: what the base was made for, without the cobalt that it is wrong about
     return own_dynamics(base, relax(base, pack({"LiCl": 4, "H2O": 16}, 1.1, seed)), seed)

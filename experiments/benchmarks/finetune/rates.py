@@ -1,7 +1,8 @@
-"""Which learning rate and batch size at 2000 updates? ``python rates.py study``, ``python rates.py 3bpa FOLDER``.
+"""Which learning rate and batch size at 2000 updates? ``python rates.py study``, ``python rates.py 3bpa|aspirin FOLDER``.
 
 study   cobalt-mini on 50 GFN1 labels of the study box
 3bpa    nequix-mp-1 on 50 structures of 3BPA; every seed has a training set of its own
+aspirin the same on 50 structures of rMD17's aspirin
 
 Errors and forgetting are those of ``methods.py``. Goes on where it was stopped. ``--seeds N`` instead of one, ``--rates`` instead
 of all; ``--batch B`` does one batch size (so that several processes share the work).
@@ -60,5 +61,4 @@ if __name__ == "__main__":
     parser.add_argument("--rates", nargs="*", type=float)
     a = parser.parse_args()
     found = main(a.study, a.folder, a.seeds, a.batch or BATCHES, a.rates or RATES)
-    if not (a.batch or a.rates):
-        summarise(a.study, a.folder, found)
+    summarise(a.study, a.folder, found)
