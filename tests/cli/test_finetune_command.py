@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -17,10 +19,16 @@ from jaxft.errors import InputError
 from jaxft.potential.evaluate import Evaluator
 
 
-def jaxft_command(*arguments):
+def jaxft_process(*arguments):
     environment = {**os.environ, "JAX_ENABLE_X64": "0", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "jaxft", *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def jaxft_command(*arguments):
+    process = jaxft_process(*arguments)
+    stdout, stderr = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
 def waters(count, seed=0):
@@ -54,7 +62,13 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(data):
-    done = jaxft_command(
+    done = jaxft_command(*quick(data, data / "out"))
+    assert done.returncode == 0, done.stderr
+    return data / "out", done.stdout
+
+
+def quick(data, out):
+    return (
         "finetune",
         data / "waters.extxyz",
         "-c",
@@ -62,10 +76,21 @@ def finished(data):
         "--test",
         data / "others.extxyz",
         "-o",
-        data / "out",
+        out,
     )
+
+
+def test_killed_in_the_middle_it_goes_on_to_the_same_bytes(finished, data, tmp_path):
+    process = jaxft_process(*quick(data, tmp_path / "out"))
+    while not list((tmp_path / "out").glob("checkpoints/*.safetensors")) and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    done = jaxft_command(*quick(data, tmp_path / "out"))
     assert done.returncode == 0, done.stderr
-    return data / "out", done.stdout
+    for name in ("model/params.safetensors", "evaluation.json", "training.csv", "replay.extxyz"):
+        assert (tmp_path / "out" / name).read_bytes() == (finished[0] / name).read_bytes(), name
 
 
 def test_errors_before_and_after_of_every_set_are_told_and_kept(finished):
@@ -115,17 +140,7 @@ def test_the_potential_loads_as_a_calculator_with_the_energies_of_the_labels(fin
 
 def test_a_finished_fine_tune_says_so_and_evaluate_gives_its_errors(finished, data):
     out, _ = finished
-    arguments = (
-        "finetune",
-        data / "waters.extxyz",
-        "-c",
-        data / "quick.yaml",
-        "--test",
-        data / "others.extxyz",
-        "-o",
-        out,
-    )
-    assert "finished; nothing to do" in jaxft_command(*arguments).stdout
+    assert "finished; nothing to do" in jaxft_command(*quick(data, out)).stdout
     done = jaxft_command("evaluate", out / "model", data / "others.extxyz", "-o", data / "judged")
     assert done.returncode == 0, done.stderr
     judged = json.loads((data / "judged" / "evaluation.json").read_text())
