@@ -75,7 +75,7 @@ def run_finetuning(settings: FinetuningSettings, root: Path, progress: Progress)
         open_record(layout, settings.configuration, settings.finetune.seed, content)
         if replay and not (root / "replay.extxyz").exists():
             write_dataset(root / "replay.extxyz", replay)
-        results = _train(settings, base, labelled, replay, layout, progress)
+        results = _train(settings, members, base, labelled, replay, layout, progress)
         outcome = _evaluate(settings, base, labelled, replay, results, root, suspicions)
         close_record(layout, {"chunks of training": COMPILATIONS.total()})
     return outcome
@@ -93,6 +93,7 @@ def _replay(
 
 def _train(
     settings: FinetuningSettings,
+    members: Sequence[FinetuneSettings],
     base: Potential,
     labelled: Labelled,
     replay: Sequence[LabelledStructure],
@@ -103,7 +104,7 @@ def _train(
         results = fit_members(
             base,
             labelled.sets["train"],
-            _members(settings),
+            members,
             bootstrap=settings.bootstrap,
             extras=labelled.extras(replay),
             dtype=settings.precision,
