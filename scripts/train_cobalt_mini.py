@@ -187,6 +187,7 @@ def train(
             learning_rate=rate,
             weights=LossWeights(energy=10.0, forces=1.0, stress=100.0),
             warmup_fraction=0.02,
+            adam_beta2=0.999,
             ema_decay=0.999,
         )
         result = fit(

@@ -172,6 +172,7 @@ class Finetune(Section):
     warmup_fraction: float = 0.05
     weight_decay: float = 0.0
     gradient_clip: float | None = 10.0
+    adam_beta2: float = 0.95
     ema_decay: float = 0.99
     validate_every: int | None = None
     patience: int | None = None

@@ -164,7 +164,16 @@ def check_fit(
     tree_to_train(parent.params, trainable_of(settings[0]), settings[0].seed)
 
 
-TRACED = ("learning_rate", "weights", "huber_delta", "warmup_fraction", "weight_decay", "gradient_clip", "ema_decay")
+TRACED = (
+    "learning_rate",
+    "weights",
+    "huber_delta",
+    "warmup_fraction",
+    "weight_decay",
+    "gradient_clip",
+    "adam_beta2",
+    "ema_decay",
+)
 """Settings that members of one program may differ in, beside the seed."""
 
 

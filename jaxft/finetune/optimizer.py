@@ -34,6 +34,7 @@ class Hyperparameters:
     final_fraction: Float[Array, ""]
     weight_decay: Float[Array, ""]
     gradient_clip: Float[Array, ""]
+    adam_beta2: Float[Array, ""]
     ema_decay: Float[Array, ""]
     loss: LossWeighting
 
@@ -51,6 +52,7 @@ def hyperparameters(settings: FinetuneSettings, dtype: str = "float32") -> Hyper
         final_fraction=scalar({"cosine": 0.0, "constant": 1.0, "plateau": 1.0}[settings.schedule]),
         weight_decay=scalar(settings.weight_decay),
         gradient_clip=scalar(math.inf if settings.gradient_clip is None else settings.gradient_clip),
+        adam_beta2=scalar(settings.adam_beta2),
         ema_decay=scalar(settings.ema_decay),
         loss=LossWeighting(
             energy=scalar(settings.weights.energy),
@@ -79,12 +81,12 @@ def learning_rate_at(hyper: Hyperparameters, update: Int[Array, ""]) -> Float[Ar
 def make_optimizer(hyper: Hyperparameters, labels: Any, factors: Any) -> optax.GradientTransformation:
     """AdamW on the parameters labelled ``trained``; ``frozen`` ones neither move nor decay nor count in the norm.
 
-    factors: a factor on the learning rate of each parameter. Sources: Kingma & Ba (arXiv 1412.6980) with β = 0.9, 0.999;
+    factors: a factor on the learning rate of each parameter. Sources: Kingma & Ba (arXiv 1412.6980) with β₁ = 0.9;
     Loshchilov & Hutter (arXiv 1711.05101) for decoupled decay; Howard & Ruder (arXiv 1801.06146) for rates by group.
     """
     chain = optax.chain(
         optax.clip_by_global_norm(hyper.gradient_clip),
-        optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8),
+        optax.scale_by_adam(b1=0.9, b2=hyper.adam_beta2, eps=1e-8),
         optax.add_decayed_weights(hyper.weight_decay),
         optax.scale_by_schedule(lambda update: -learning_rate_at(hyper, update)),
     )

@@ -72,6 +72,9 @@ class FinetuneSettings:
     warmup_fraction   share of the updates in which the learning rate rises linearly to its peak
     weight_decay      decoupled (AdamW), per unit of learning rate; pulls trained parameters towards zero
     gradient_clip     largest global norm of the gradient of the trained parameters, 10 as in MACE; None: no clipping
+    adam_beta2        decay of Adam's average of squared gradients, whose memory is 1/(1 - beta2) updates: 20, so that it follows
+                      gradients that shrink within a short fit (0.999, the usual value, remembers half of 2000 updates) and a
+                      gradient that comes rarely moves its parameters less far; measured there
     ema_decay         of the exponential moving average that becomes the result, 0.99 as in MACE; 0 keeps the last
                       parameters
     validate_every    updates between checks of the validation loss, where there are validation structures; ``check_interval`` where
@@ -99,6 +102,7 @@ class FinetuneSettings:
     warmup_fraction: float = 0.05
     weight_decay: float = 0.0
     gradient_clip: float | None = 10.0
+    adam_beta2: float = 0.95
     ema_decay: float = 0.99
     validate_every: int = 50
     patience: int | None = None
@@ -128,8 +132,9 @@ class FinetuneSettings:
             _check(name, value, _is_number(value) and value >= 0.0, "a finite number of at least 0")
         clip = self.gradient_clip
         _check("gradient_clip", clip, clip is None or (_is_number(clip) and clip > 0.0), "a number above 0, or null")
-        average = self.ema_decay
-        _check("ema_decay", average, _is_number(average) and 0.0 <= average < 1.0, "a number from 0 to below 1")
+        for name in ("adam_beta2", "ema_decay"):
+            average = getattr(self, name)
+            _check(name, average, _is_number(average) and 0.0 <= average < 1.0, "a number from 0 to below 1")
         share = self.warmup_fraction
         _check("warmup_fraction", share, _is_number(share) and 0.0 <= share <= 1.0, "a number from 0 to 1")
         self._check_method()

@@ -24,11 +24,17 @@ def trained(settings: FinetuneSettings, labels: dict, dtype: str = "float64", fa
     return params
 
 
-def test_it_is_adamw_with_clipping():
+@pytest.mark.parametrize("beta2", [0.95, 0.999])
+def test_it_is_adamw_with_clipping(beta2):
     settings = FinetuneSettings(
-        learning_rate=0.1, weight_decay=0.3, gradient_clip=5.0, schedule="constant", warmup_fraction=0.0
+        learning_rate=0.1,
+        weight_decay=0.3,
+        gradient_clip=5.0,
+        adam_beta2=beta2,
+        schedule="constant",
+        warmup_fraction=0.0,
     )
-    reference = optax.chain(optax.clip_by_global_norm(5.0), optax.adamw(0.1, weight_decay=0.3))
+    reference = optax.chain(optax.clip_by_global_norm(5.0), optax.adamw(0.1, b2=beta2, weight_decay=0.3))
     params, state = PARAMS, reference.init(PARAMS)
     for gradient in GRADIENTS:
         steps, state = reference.update(gradient, state, params)

@@ -25,6 +25,7 @@ def test_settings_survive_json():
         ("weight_decay", -1.0),
         ("gradient_clip", 0.0),
         ("ema_decay", 1.0),
+        ("adam_beta2", 1.0),
         ("warmup_fraction", 1.5),
         ("seed", -1),
     ],

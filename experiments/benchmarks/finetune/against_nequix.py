@@ -28,6 +28,7 @@ SAME = {
     "learning_rate": 1e-3,
     "weights": LossWeights(1.0, 10.0),
     "gradient_clip": 10.0,
+    "adam_beta2": common.BETA2_BEFORE,
     "ema_decay": 0.99,
 }
 # chosen on fifty other structures of train_300K (README.md): one structure per update, so five times as many updates an epoch

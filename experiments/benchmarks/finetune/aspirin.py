@@ -39,6 +39,7 @@ SETTINGS = {
     "learning_rate": 5e-3,
     "weights": LossWeights(energy=100.0, forces=10.0),
     "warmup_fraction": 0.01,
+    "adam_beta2": common.BETA2_BEFORE,
     "ema_decay": 0.999,
     "validate_every": 500,
 }

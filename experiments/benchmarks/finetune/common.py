@@ -26,6 +26,9 @@ from jaxft.study.replay import ReplaySettings, label_by, replay_structures
 RESULTS = Path(__file__).parents[1] / "results"
 COMMON_SET = Path(__file__).parents[2] / "cobalt_chloride" / "common_set.extxyz"
 
+BETA2_BEFORE = 0.999
+"""β₂ of Adam in the tables that were measured before another one became the default; nequix's own training has it too."""
+
 BASES = {"study": "cobalt-mini", "3bpa": "nequix-mp-1", "aspirin": "nequix-mp-1"}
 
 

@@ -14,6 +14,7 @@ from jaxft.finetune.settings import FinetuneSettings
 
 BUDGETS = (10, 21, 31, 40, 50)
 UPDATES, RATE, SEEDS = 300, 1e-3, 3
+OPTIMIZER = {"learning_rate": RATE, "adam_beta2": common.BETA2_BEFORE}
 
 
 def main():
@@ -27,11 +28,11 @@ def main():
         row = {"from parent": [], "from base": []}
         parent = base
         for data in stages:
-            settings = FinetuneSettings(updates=UPDATES, batch_size=5, learning_rate=RATE, seed=seed)
+            settings = FinetuneSettings(updates=UPDATES, batch_size=5, **OPTIMIZER, seed=seed)
             parent = fit(parent, data, settings).potential
             row["from parent"].append(common.forces_rmse(parent, tests["study box"]))
             row["from base"].append(common.forces_rmse(fit(base, data, settings).potential, tests["study box"]))
-        long = FinetuneSettings(updates=UPDATES * len(stages), batch_size=5, learning_rate=RATE, seed=seed)
+        long = FinetuneSettings(updates=UPDATES * len(stages), batch_size=5, **OPTIMIZER, seed=seed)
         row["from base, all updates"] = common.forces_rmse(fit(base, stages[-1], long).potential, tests["study box"])
         journal.add(row)
     summarise(journal.rows)

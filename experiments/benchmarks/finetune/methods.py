@@ -88,7 +88,14 @@ def best_rate(rows, method, test):
 
 def settings_of(name, updates, rate, seed):
     """Of a fit by one of the methods."""
-    return FinetuneSettings(updates=updates, batch_size=5, learning_rate=rate, seed=seed, **METHODS[name])
+    return FinetuneSettings(
+        updates=updates,
+        batch_size=5,
+        learning_rate=rate,
+        adam_beta2=common.BETA2_BEFORE,
+        seed=seed,
+        **METHODS[name],
+    )
 
 
 def extras_of(name, study, base, train):

@@ -16,7 +16,8 @@ base = jaxft.load("cobalt-mini")
 train, tests = common.study_box()
 rates = np.geomspace(1e-4, 1e-2, 16)
 members = [
-    FinetuneSettings(updates=updates, batch_size=5, learning_rate=float(rate), seed=k) for k, rate in enumerate(rates)
+    FinetuneSettings(updates=updates, batch_size=5, learning_rate=float(rate), adam_beta2=common.BETA2_BEFORE, seed=k)
+    for k, rate in enumerate(rates)
 ]
 # compile first: the ratio of the work itself is what is asked
 fit(base, train, members[0], chunk=50)

@@ -1,16 +1,17 @@
 """When does replay keep a universal base what it was? ``JAXFT_MODELS=FOLDER python replay.py``.
 
 nequix-mp-1 learns 20 water dimers labelled by nequix-oam-1, 500 updates of one, without replay and with one or eight crystals per
-update, at three rates. The crystals are primitive cells of one or two atoms (90 edges, so that a row takes minutes on one core) of
-all 89 elements, labelled by the base; those with forces above 2 eV/Å (root mean square) are left out. Of two thousand, at one per
-update, none is seen twice; of 110, at eight per update, each is seen 36 times; of 25, at one per update, 20 times, which is what
-the defaults of ``jaxft finetune`` give (2000 updates, 100 structures).
+update, at three rates and two β₂ of Adam. The crystals are primitive cells of one or two atoms (90 edges, so that a row takes
+minutes on one core) of all 89 elements, labelled by the base; those with forces above 2 eV/Å (root mean square) are left out. Of
+two thousand, at one per update, none is seen twice; of 110, at eight per update, each is seen 36 times; of 25, at one per update,
+20 times, which is what the defaults of ``jaxft finetune`` give (2000 updates, 100 structures).
 Errors are RMSE of forces (meV/Å), every structure of equal weight: on 100 other dimers, and against the base on 110 other crystals,
-with their median there, and on the first 110 or 25 of the replay set (seen or not). Goes on where it was stopped; ``--rates`` does
-some.
+with their median there, and on the first 110 or 25 of the replay set (seen or not). Goes on where it was stopped; ``--rates`` and
+``--beta2`` do some.
 """
 
 import argparse
+from itertools import product
 
 import common
 import numpy as np
@@ -25,7 +26,7 @@ from jaxft.finetune.settings import FinetuneSettings
 from jaxft.structures.generate import BINARY, ELEMENTAL, NEAREST, SCALE
 from jaxft.study.replay import label_by
 
-RATES, UPDATES = (1e-4, 3e-4, 1e-3), 500
+RATES, BETAS, UPDATES = (1e-4, 3e-4, 1e-3), (0.95, 0.999), 500
 PLANS = ((0, 0), (1, 2000), (8, 2000), (8, 110), (1, 25))
 """Crystals per update, and of how many."""
 
@@ -33,8 +34,8 @@ LEAST_VOLUME = 10.0
 LARGEST_RMS_FORCE = 2.0
 
 
-def main(rates):
-    """Every rate with every number of replay structures per update."""
+def main(rates, betas):
+    """Every rate and β₂ of Adam with every number of replay structures per update."""
     base, teacher = jaxft.load("nequix-mp-1"), jaxft.load("nequix-oam-1")
     train, test = (label_by(teacher, dimers(count, seed), "float32") for count, seed in ((20, 0), (100, 1)))
     replay, unseen = (
@@ -42,18 +43,19 @@ def main(rates):
     )
     journal = common.Journal("finetune_replay")
     for per_update, of in PLANS:
-        for rate in rates:
-            if journal.has(rate=rate, per_update=per_update, of=of):
+        for rate, beta2 in product(rates, betas):
+            these = {"rate": rate, "beta2": beta2, "per_update": per_update, "of": of}
+            if journal.has(**these):
                 continue
-            settings = FinetuneSettings(updates=UPDATES, learning_rate=rate, replay_batch=max(per_update, 1))
+            settings = FinetuneSettings(
+                updates=UPDATES, learning_rate=rate, adam_beta2=beta2, replay_batch=max(per_update, 1)
+            )
             tuned = fit(base, train, settings, extras=Extras(replay=replay[:of])).potential
             there = errors(tuned, unseen)
             first = replay[: min(of or 110, 110)]
             journal.add(
                 {
-                    "rate": rate,
-                    "per_update": per_update,
-                    "of": of,
+                    **these,
                     "dimers": rms(errors(tuned, test)),
                     "unseen crystals": rms(there),
                     "median of unseen crystals": float(np.median(there)),
@@ -69,7 +71,7 @@ def main(rates):
             "rms force of replayed crystals": rms([rms(item.forces) for item in replay]),
             "replayed of 2000 drawn": len(replay),
             "other crystals": len(unseen),
-            "table": sorted(journal.read(), key=lambda row: (row["rate"], row["per_update"], -row["of"])),
+            "table": sorted(journal.read(), key=lambda row: (row["beta2"], row["rate"], row["per_update"], -row["of"])),
         },
     )
 
@@ -127,4 +129,6 @@ def rms(values):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--rates", nargs="*", type=float)
-    main(parser.parse_args().rates or RATES)
+    parser.add_argument("--beta2", nargs="*", type=float)
+    a = parser.parse_args()
+    main(a.rates or RATES, a.beta2 or BETAS)
