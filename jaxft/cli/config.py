@@ -163,7 +163,7 @@ class Finetune(Section):
     rates: dict[str, float] = Field(default_factory=dict)
     updates: int | None = None
     batch_size: int = 1
-    learning_rate: float = 1.0e-3
+    learning_rate: float = 5.0e-4
     weights: Weights = Field(default_factory=Weights)
     loss: str = "squared"
     huber_delta: float = 0.01

@@ -60,8 +60,8 @@ class FinetuneSettings:
                       more than twice
     batch_size        structures per update, 1 as measured in ``experiments/benchmarks/finetune``; a smaller set makes smaller
                       batches
-    learning_rate     peak of the schedule; 1e-3 is a compromise between the error on the labels' system and what else changes,
-                      measured there for universal bases (a small base wants 1e-2). MACE's multihead fine-tuning, SO3LR and
+    learning_rate     peak of the schedule; 5e-4 is a compromise between the error on the labels' system and what else changes,
+                      measured there for universal bases (a small base wants more, up to 1e-2). MACE's multihead fine-tuning, SO3LR and
                       graph-pes take 1e-4
     weights           weights of the loss
     loss              ``squared``, ``huber`` or ``l1`` errors (``loss.py``)
@@ -93,7 +93,7 @@ class FinetuneSettings:
     rates: Mapping[str, float] = field(default_factory=dict)
     updates: int = LEAST_UPDATES
     batch_size: int = 1
-    learning_rate: float = 1.0e-3
+    learning_rate: float = 5.0e-4
     weights: LossWeights = field(default_factory=LossWeights)
     loss: str = "squared"
     huber_delta: float = 0.01

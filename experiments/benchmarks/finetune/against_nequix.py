@@ -33,6 +33,8 @@ SAME = {
 }
 # chosen on fifty other structures of train_300K (README.md): one structure per update, so five times as many updates an epoch
 OURS = {**SAME, "batch_size": 1}
+# what ``jaxft finetune`` takes by itself, chosen later and on other data (README.md)
+DEFAULTS = {"batch_size": 1}
 
 
 def main(data, peer_python, out, epochs, seeds):
@@ -51,10 +53,11 @@ def main(data, peer_python, out, epochs, seeds):
             "nequix": peer(out, peer_python, [moved[k] for k in order], epochs, seed, base, tests, offset),
             "same settings": ours("same", out, base, train, epochs, seed, SAME, tests),
             "our settings": ours("ours", out, base, train, epochs, seed, OURS, tests),
+            "our defaults": ours("defaults", out, base, train, epochs, seed, DEFAULTS, tests),
         }
     ratios = {
         name: {test: [rows[s][name][test] / rows[s]["nequix"][test] for s in rows] for test in (*tests, "seconds")}
-        for name in ("same settings", "our settings")
+        for name in ("same settings", "our settings", "our defaults")
     }
     means = {name: {test: float(np.mean(values)) for test, values in of.items()} for name, of in ratios.items()}
     before = {name: common.forces_rmse(base, labelled) for name, labelled in tests.items()}
@@ -62,7 +65,7 @@ def main(data, peer_python, out, epochs, seeds):
         f"finetune_against_nequix-{epochs}-epochs",
         {
             "epochs": epochs,
-            "settings": {"same": str(SAME), "ours": str(OURS)},
+            "settings": {"same": str(SAME), "ours": str(OURS), "defaults": str(FinetuneSettings())},
             "before": before,
             "seeds": rows,
             "mean_paired_ratios": means,
