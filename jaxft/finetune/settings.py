@@ -61,8 +61,8 @@ class FinetuneSettings:
     batch_size        structures per update, 1 as measured in ``experiments/benchmarks/finetune``; a smaller set makes smaller
                       batches
     learning_rate     peak of the schedule; 5e-4 is a compromise between the error on the labels' system and what else changes,
-                      measured there for universal bases (a small base wants more, up to 1e-2). MACE's multihead fine-tuning, SO3LR and
-                      graph-pes take 1e-4
+                      measured there for universal bases (a small base wants more, up to 1e-2). MACE's multihead fine-tuning, SO3LR
+                      and graph-pes take 1e-4
     weights           weights of the loss
     loss              ``squared``, ``huber`` or ``l1`` errors (``loss.py``)
     huber_delta       where Huber's error turns from square to absolute, in eV/atom, eV/Å and eV/Å³ alike: 0.01 as in MACE
