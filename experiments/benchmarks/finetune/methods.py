@@ -47,6 +47,8 @@ PLANS = {
     },
 }
 
+BATCH = 5
+
 
 def main(study, folder, seeds, methods):
     """Every method with every seed and learning rate."""
@@ -66,7 +68,9 @@ def main(study, folder, seeds, methods):
                     {
                         "method": name,
                         "rate": rate,
+                        "beta2": settings.adam_beta2,
                         "seed": seed,
+                        "failed": result.failure is not None,
                         **common.measures(base, result.potential, tests, unseen),
                         "trained": trained(base, settings),
                     }
@@ -90,9 +94,8 @@ def settings_of(name, updates, rate, seed):
     """Of a fit by one of the methods."""
     return FinetuneSettings(
         updates=updates,
-        batch_size=5,
+        batch_size=BATCH,
         learning_rate=rate,
-        adam_beta2=common.BETA2_BEFORE,
         seed=seed,
         **METHODS[name],
     )
@@ -138,13 +141,21 @@ def summarise(study, folder, rows):
         for rate in sorted({row["rate"] for row in rows if row["method"] == name}):
             same = [row for row in rows if row["method"] == name and row["rate"] == rate]
             keys = [key for key in same[-1] if key.split(",")[0] in ("forces", "energy", "forgetting")]
-            by_rate[rate] = {"seeds": len(same), **{k: common.mean_and_error([r[k] for r in same]) for k in keys}}
+            counts = {"seeds": len(same), "stopped early": sum(row["failed"] for row in same)}
+            by_rate[rate] = {**counts, **{k: common.mean_and_error([r[k] for r in same]) for k in keys}}
         best = best_rate(rows, name, next(iter(tests)))
         table[name] = {"trained": same[0]["trained"], "best_rate": best, "by_rate": by_rate}
     before = {f"forces, {name}": common.forces_rmse(base, data) for name, data in tests.items()}
     common.write(
         f"finetune_methods-{study}",
-        {"base": common.BASES[study], "updates": PLANS[study]["updates"], "before": before, "table": table},
+        {
+            "base": common.BASES[study],
+            "updates": PLANS[study]["updates"],
+            "batch_size": BATCH,
+            "beta2": sorted({row["beta2"] for row in rows}),
+            "before": before,
+            "table": table,
+        },
     )
     for name, row in table.items():
         print(name, row["best_rate"], row["by_rate"][row["best_rate"]])
