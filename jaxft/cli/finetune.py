@@ -60,13 +60,8 @@ def finetune(
         outcome = run_finetuning(settings, root, progress)
     print_errors(console, {"before": outcome.before, "after": outcome.after})
     console.print(outcome.results[0].offset.describe())
-    for suspicion in outcome.suspicions:
-        console.print(f"note: {suspicion}", style="bold yellow")
-    if outcome.unused_isolated:
-        names = ", ".join(outcome.unused_isolated)
-        console.print(
-            f"note: the file has isolated atoms of {names}; finetune.reference_energies: isolated would make them right"
-        )
+    for note in (*outcome.suspicions, *outcome.notes):
+        console.print(f"note: {note}", style="bold yellow")
     if settings.members > 1:
         console.print(f'committee: {root}   (in Python: jaxft.load_committee("{root}")(atoms))')
     else:

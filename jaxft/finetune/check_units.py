@@ -2,9 +2,9 @@
 
 A base potential is wrong by a factor of two at worst, so labels in other units stand out: forces in Hartree/Bohr are 51.4 times
 smaller than in eV/Å, energies in Hartree 27.2 times smaller than in eV, in kcal/mol 23.1 times larger, a stress in GPa is 160
-times larger than in eV/Å³. Slopes are those of the labels on the base's predictions, through the origin; energies as
-differences within one composition, since their constants mean nothing. A stress is judged from 5 frames of more than 1 GPa on
-only: its errors are large.
+times larger than in eV/Å³. Forces that are the gradient itself have the other sign. Slopes are those of the labels on the base's
+predictions, through the origin; energies as differences within one composition, since their constants mean nothing. A stress is
+judged from 5 frames of more than 1 GPa on only: its errors are large.
 """
 
 from collections.abc import Sequence
@@ -30,10 +30,12 @@ FORCE_UNITS = {
     "kcal/mol/Å": units.mol / units.kcal,
     "kJ/mol/Å": units.mol / units.kJ,
 }
+STRESS_UNITS = {"GPa": 1.0 / units.GPa, "kbar": 10.0 / units.GPa}
 NEAR = 1.6
 """A slope within this factor of a unit's is taken for it; the units' own slopes are further apart than that, and so is 1."""
 
 OTHER_SIGN = "the other sign"
+CORRELATED = 0.5
 
 STRESS_FRAMES = 5
 STRESS_SCALE = 1.0 * units.GPa
@@ -50,7 +52,9 @@ class Suspicion(NamedTuple):
     def __str__(self) -> str:
         s = "s" * (self.label == "stress")
         what = f"seem{s} to have {self.unit}" if self.unit == OTHER_SIGN else f"look{s} like {self.unit}"
-        expected = {"energies": "eV", "forces": "eV/Å", "stress": "eV/Å³, positive in tension"}[self.label]
+        expected = {"energies": "eV", "forces": "eV/Å, minus the gradient", "stress": "eV/Å³, positive in tension"}[
+            self.label
+        ]
         return (
             f"the {self.label} of the labels {what}: the slope on the potential's predictions is {self.slope:.3g} (correlation "
             f"{self.correlation:.2f}, expected slope near 1); expected {expected}; convert {'it' if s else 'them'}"
@@ -63,17 +67,17 @@ def suspect_units(prediction: SetPrediction, data: Sequence[LabelledStructure]) 
     forces = _slope(
         np.concatenate([f.ravel() for f in prediction.forces]), np.concatenate([d.forces.ravel() for d in data])
     )
-    found += _named("forces", forces, FORCE_UNITS)
-    found += _named("energies", _energy_slope(prediction, data), ENERGY_UNITS)
+    found += _named("forces", forces, FORCE_UNITS) + _turned("forces", forces)
+    energies = _energy_slope(prediction, data)
+    if energies is not None and energies[0] > 0.0:  # of few structures the wrong sign is an accident
+        found += _named("energies", energies, ENERGY_UNITS)
     pairs = [
         (p, d.stress) for p, d in zip(prediction.stresses, data, strict=True) if p is not None and d.stress is not None
     ]
     strong = [(p, s) for p, s in pairs if np.abs(p).max() > STRESS_SCALE]
     if len(strong) >= STRESS_FRAMES:
         slope = _slope(*(np.concatenate([np.ravel(pair[side]) for pair in strong]) for side in (0, 1)))
-        found += _named("stress", slope, {"GPa": 1.0 / units.GPa, "kbar": 10.0 / units.GPa})
-        if slope is not None and slope[1] < -0.5:
-            found.append(Suspicion("stress", OTHER_SIGN, *slope))
+        found += _named("stress", slope, STRESS_UNITS) + _turned("stress", slope)
     return found
 
 
@@ -103,9 +107,15 @@ def _slope(x: Float[np.ndarray, "n"], y: Float[np.ndarray, "n"]) -> tuple[float,
 
 
 def _named(label: str, slope: tuple[float, float] | None, known: dict[str, float]) -> list[Suspicion]:
-    if slope is None or slope[1] < 0.5:
+    """Another unit, of labels with the expected sign or the other one."""
+    if slope is None or abs(slope[1]) < CORRELATED:
         return []
     for unit, factor in known.items():
-        if factor / NEAR < slope[0] < factor * NEAR:
+        if factor / NEAR < abs(slope[0]) < factor * NEAR:
             return [Suspicion(label, unit, *slope)]
     return []
+
+
+def _turned(label: str, slope: tuple[float, float] | None) -> list[Suspicion]:
+    """The other sign."""
+    return [Suspicion(label, OTHER_SIGN, *slope)] if slope is not None and slope[1] < -CORRELATED else []

@@ -12,6 +12,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from jaxtyping import Float
 
+from jaxft.errors import InputError
 from jaxft.finetune.check_labels import check_labels
 from jaxft.finetune.predict_set import SetPrediction, predict_set
 from jaxft.potential.potential import Potential
@@ -63,7 +64,8 @@ def evaluate_set(
 
 
 def errors_of(prediction: SetPrediction, data: Sequence[LabelledStructure]) -> Metrics:
-    """Errors of predictions that are already there."""
+    """Errors of predictions that are already there. Raises InputError for predictions that are not finite."""
+    _check_finite(prediction, data)
     sizes = np.array([len(item.atoms) for item in data])
     energies = (prediction.energies - np.array([float(item.energy) for item in data])) / sizes / MEV
     forces = np.concatenate([p - item.forces for p, item in zip(prediction.forces, data, strict=True)]) / MEV
@@ -84,6 +86,15 @@ def errors_of(prediction: SetPrediction, data: Sequence[LabelledStructure]) -> M
         },
         stress_mev=_errors(np.stack(stresses)) if stresses else None,
     )
+
+
+def _check_finite(prediction: SetPrediction, data: Sequence[LabelledStructure]) -> None:
+    for k, (energy, forces) in enumerate(zip(prediction.energies, prediction.forces, strict=True)):
+        if not (np.isfinite(energy) and np.isfinite(forces).all()):
+            raise InputError(
+                f"{data[k].where or f'labelled structure {k}'}: the potential's energy or forces are not finite, so there are no "
+                "errors to tell; look at the structure, or train again with a smaller learning rate"
+            )
 
 
 def _errors(differences: Float[np.ndarray, "..."]) -> Errors:

@@ -73,16 +73,21 @@ class CompositionOffset:
         """Offset of one composition in eV: the sum of its atoms' shifts, 0 for elements absent from the labels."""
         return float(_counts(numbers, self.atomic_numbers) @ self.shifts)
 
+    def determines(self, numbers: Int[np.ndarray, "atoms"]) -> bool:
+        """Whether the labels determine the offset of this composition: it is a combination of theirs."""
+        return bool(np.isin(numbers, self.atomic_numbers).all()) and _inside(
+            _counts(numbers, self.atomic_numbers), self.row_space
+        )
+
     def standard_error(self, numbers: Int[np.ndarray, "atoms"]) -> float | None:
         """Standard error in eV of a composition's offset, √(nᵀ C n) with C = SD² (n_frames/n_effective) (AᵀA)⁺.
 
         For labels of a single composition that is SD/√n_effective. None where it can't be known: too few independent
         frames, or a composition outside the row space, whose offset the labels don't determine.
         """
-        counts = _counts(numbers, self.atomic_numbers)
-        known = np.isin(numbers, self.atomic_numbers).all() and _inside(counts, self.row_space)
-        if self.residual_sd is None or not known:
+        if self.residual_sd is None or not self.determines(numbers):
             return None
+        counts = _counts(numbers, self.atomic_numbers)
         per_frame = np.linalg.norm(self.row_space @ counts / self.singular_values)
         return float(self.residual_sd * np.sqrt(self.n_frames / self.n_effective) * per_frame)
 

@@ -3,8 +3,11 @@
 refit     an offset per element, fitted to labels minus base energies (``offset.py``); the default, and the only one that needs
           nothing but the labels
 keep      those of the base: for labels of the method that the base was trained on
-isolated  so that an isolated atom gets the reference's energy: E_label(atom) minus what the base's network says of one atom alone
+isolated  so that an isolated atom gets the reference's energy before training: E_label(atom) minus what the base's network says of
+          one atom alone. Training moves that by what the labels leave open, some 10 meV
 given     element → eV, taken as they are
+
+Those of isolated atoms and given ones hold for elements that the labels lack, too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,13 +47,15 @@ def offset_for(
         return fit_offset(structures, labels - predict_set(base, structures, dtype=dtype).energies, n_effective)
     if references == "keep":
         return _fixed(present, dict.fromkeys(present, 0.0), len(data))
+    given = _energies_of(references, isolated)
+    # elements that the labels lack are shifted too where their energy is known: they may be in other sets
+    present = sorted({*present, *given} & {*base.atomic_numbers})
     if references == "isolated":
-        alone = predict_set(base, [Atoms(chemical_symbols[z]) for z in present], dtype=dtype).energies
         # the base's total energy of an atom is its reference energy plus what its network says: the shift makes it the label
-        return _fixed(present, {z: isolated[z] - e for z, e in zip(present, alone, strict=True)}, len(data))  # type: ignore[index]
-    assert not isinstance(references, str), references
-    given = {chemical_symbols.index(element): energy for element, energy in references.items()}
-    of_base = dict(zip(base.atomic_numbers, np.asarray(base.reference_energies, np.float64), strict=True))
+        alone = predict_set(base, [Atoms(chemical_symbols[z]) for z in present], dtype=dtype)
+        of_base = dict(zip(present, alone.energies, strict=True))
+    else:
+        of_base = dict(zip(base.atomic_numbers, np.asarray(base.reference_energies, np.float64), strict=True))
     return _fixed(present, {z: given[z] - of_base[z] for z in present}, len(data))
 
 
@@ -60,15 +65,21 @@ def check_references(
     """Raise InputError where an element of the data has no energy among those that the settings ask for."""
     if references in ("refit", "keep"):
         return
-    if isinstance(references, str):
-        known, where = isolated or {}, "isolated atoms (label one of each, or use reference_energies: refit)"
-    else:
-        known = {chemical_symbols.index(element): energy for element, energy in references.items()}
-        where = "finetune.reference_energies"
+    known = _energies_of(references, isolated)
+    where = "finetune.reference_energies"
+    if references == "isolated":
+        where = "isolated atoms (label one of each, or use reference_energies: refit)"
     present = sorted({int(z) for item in data for z in item.atoms.numbers})
     missing = [chemical_symbols[z] for z in present if z not in known]
     if missing:
         raise InputError(f"{where}: no energy of {', '.join(missing)}, which the labelled structures contain")
+
+
+def _energies_of(references: str | Mapping[str, float], isolated: Mapping[int, float] | None) -> Mapping[int, float]:
+    """Atomic number → eV, of isolated atoms or as given."""
+    if isinstance(references, str):
+        return isolated or {}
+    return {chemical_symbols.index(element): energy for element, energy in references.items()}
 
 
 def _fixed(present: Sequence[int], shifts: Mapping[int, float], n_frames: int) -> CompositionOffset:

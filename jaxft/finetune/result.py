@@ -33,13 +33,14 @@ class Failure:
 class FitResult:
     """What a fine-tune gives.
 
-    potential    parameters averaged (EMA), those of the best check where there is validation; reference energies of the base plus
-                 offset; provenance
+    potential    parameters averaged (EMA): with validation structures those of the best check, which may be the start; without, the
+                 last ones, or where training failed the best by training loss. Reference energies of the base plus offset;
+                 provenance
     offset       the energy offset of this model
     history      field of UpdateRecord → (updates done,) values
-    validation   (checks,) validation losses, one for each chunk of updates; empty without validation structures
+    validation   (checks,) validation losses at the start and after each chunk of updates; empty without validation structures
     best_update  updates done when the parameters that are handed back were reached
-    failure      None where all updates were done; else why not, and ``potential`` holds the last finite parameters
+    failure      None where all updates were done; else why not
     """
 
     potential: Potential
@@ -72,13 +73,14 @@ def result_of(
     failure = _failure(trained, member, n_labels)
     if patience is not None:
         checks = checks[: checks_until_end(progress.checks, member, patience)]
-        if updates >= len(checks) * chunk:
+        last = (len(checks) - 1) * chunk
+        if updates >= last:
             # beyond, it was trained for the sake of the others
-            updates, failure = len(checks) * chunk, None
+            updates, failure = last, None
     kept, best_update = state.ema.average, updates
-    if progress.best is not None and len(checks):
+    if trained.validated or failure is not None:
         kept = jax.tree.map(lambda leaf: leaf[member], progress.best)
-        best_update = min((best_check(progress.checks, member) + 1) * chunk, updates)
+        best_update = min(best_check(progress.checks, member) * chunk, updates)
     provenance = {
         "source": "jaxft fine-tune",
         **identity,
@@ -95,7 +97,7 @@ def result_of(
         potential=replace(start, params=params, provenance=provenance),
         offset=offset,
         history=dict(zip(UpdateRecord._fields, history, strict=True)),
-        validation=checks,
+        validation=checks if trained.validated else np.zeros(0),
         best_update=best_update,
         failure=failure,
     )

@@ -20,7 +20,7 @@ from jaxft.finetune.step import TrainState
 from jaxft.records import write_atomically
 
 FORMAT = "jaxft-finetune-state"
-VERSION = 3
+VERSION = 4
 
 
 class Progress(NamedTuple):
@@ -28,8 +28,8 @@ class Progress(NamedTuple):
 
     states   of all members, stacked along the first axis of every array
     history  (updates done, members, fields of UpdateRecord)
-    checks   (checks, members) validation losses
-    best     stacked trees of the parameters with the smallest validation loss; None where there is no validation
+    checks   (checks, members) losses that tell the best parameters (``training.py``)
+    best     stacked trees of the parameters with the smallest of them
     """
 
     states: TrainState
@@ -69,11 +69,12 @@ def load_progress(path: str | Path, like: Progress, identity: dict[str, Any]) ->
             f"{path} is a fit that an older jaxft left in the middle; remove it to train that model from its start (labels "
             "and finished models are kept)"
         )
-    differing = [key for key in identity if record["identity"].get(key) != identity[key]]
+    was = record["identity"]
+    differing = [key for key in {**identity, **was} if was.get(key) != identity.get(key)]
     if differing:
         raise InputError(
-            f"{path} belongs to another fit: {differing[0]} was {record['identity'].get(differing[0])!r}, is now "
-            f"{identity[differing[0]]!r}; remove it to train from the start, or choose another path"
+            f"{path} belongs to another fit: {differing[0]} was {was.get(differing[0])!r}, is now "
+            f"{identity.get(differing[0])!r}; remove it to train from the start, or choose another path"
         )
     # what is NumPy stays NumPy: history and checks are float64 whatever the precision of the network
     leaves = [

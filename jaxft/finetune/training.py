@@ -1,7 +1,11 @@
-"""The host loop of training: chunk after chunk, checks of the validation loss between them, a checkpoint behind each.
+"""The host loop of training: chunk after chunk, a check of the loss for each, a checkpoint behind each.
 
 K members train side by side; one is the usual case. Whether training stops, which parameters are the best and how far the
 learning rate has come down are functions of the losses that the checks gave, so resuming needs no state of their own.
+
+A check is the loss of the averaged parameters on the validation structures: at the start, and after each chunk. Without these it
+is the mean loss of the updates of a chunk, which stands for the parameters that the chunk began with; it is looked at only where
+training failed, and costs nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -66,10 +70,15 @@ class Training:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training left. plan: the batches in the order in which they were done."""
+    """What training left.
+
+    plan       the batches in the order in which they were done
+    validated  whether the checks are validation losses
+    """
 
     progress: Progress
     plan: BatchPlan
+    validated: bool
 
 
 def train(
@@ -95,19 +104,28 @@ def train(
     validation = training.validation
     size = max(settings.batch_size, VALIDATION_BATCH)
     check_batches = None if validation is None else take_batches(validation, *in_order(validation, size))
+
+    def checked(progress: Progress, before: int, began: Any) -> Progress:
+        if check_batches is None:
+            return _checked(progress, _mean_losses(progress, before), began, None)
+        average = progress.states.ema.average
+        losses = compiled_losses(training.network, recipe, hypers, average, *check_batches)
+        return _checked(progress, np.array(losses, np.float64), average, settings.patience)
+
+    if check_batches is not None and not len(progress.checks):
+        progress = checked(progress, 0, None)
     while not _finished(progress, settings):
-        before = len(progress.history)
+        before, began = len(progress.history), jax.tree.map(jnp.copy, progress.states.ema.average)
         progress = _one_chunk(training, recipe, _lowered(hypers, progress, settings), plan, chunk, progress)
-        if check_batches is not None:
-            progress = _checked(training.network, recipe, hypers, check_batches, progress, settings.patience)
+        progress = checked(progress, before, began)
         if checkpoint is not None:
             save_progress(checkpoint, progress, identity)
         if on_progress is not None:
             losses = progress.history[before:, :, 0]
             loss = float(losses.mean()) if losses.size else float("nan")
-            latest = progress.checks[-1] if len(progress.checks) else None
+            latest = progress.checks[-1] if check_batches is not None else None
             on_progress(Advance(len(progress.history), settings.updates, loss, latest))
-    return Trained(progress, plan)
+    return Trained(progress, plan, validation is not None)
 
 
 def best_check(checks: Float[np.ndarray, "checks members"], member: int) -> int:
@@ -142,7 +160,7 @@ def _begin(training: Training, recipe: Recipe, hypers: Hyperparameters, batch_si
         states.append(init_state(tree, recipe.trainable, jax.tree.map(lambda leaf, k=k: leaf[k], hypers), batch_size))
     stacked = _stack(states)
     members, fields = len(states), len(UpdateRecord._fields)
-    best = jax.tree.map(jnp.copy, stacked.ema.average) if training.validation is not None else None
+    best = jax.tree.map(jnp.copy, stacked.ema.average)
     return Progress(stacked, np.zeros((0, members, fields)), np.zeros((0, members)), best)
 
 
@@ -170,23 +188,28 @@ def _one_chunk(
 
 
 def _checked(
-    network: nn.Module, recipe: Recipe, hypers: Hyperparameters, batches: Any, progress: Progress, patience: int | None
+    progress: Progress, losses: Float[np.ndarray, "members"], parameters: Any, patience: int | None
 ) -> Progress:
-    """Progress after a check of the averaged parameters.
+    """Progress after one more check, of ``parameters``.
 
     A member whose patience has ended trains on while others do; its loss counts no more (NaN), so that it stays what it is alone.
     """
-    average = progress.states.ema.average
-    losses = np.array(compiled_losses(network, recipe, hypers, average, *batches), np.float64)
     if patience is not None and len(progress.checks):
-        losses[checks_since_best(progress.checks) >= patience] = np.nan
+        losses = np.where(checks_since_best(progress.checks) >= patience, np.nan, losses)
     checks = np.concatenate([progress.checks, losses[None]])
     better = np.array([best_check(checks, k) == len(checks) - 1 for k in range(len(losses))])
 
     def keep(new: Any, old: Any) -> Any:
         return jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
-    return progress._replace(checks=checks, best=jax.tree.map(keep, average, progress.best))
+    return progress._replace(checks=checks, best=jax.tree.map(keep, parameters, progress.best))
+
+
+def _mean_losses(progress: Progress, before: int) -> Float[np.ndarray, "members"]:
+    """Mean loss of each member's updates since the ``before``-th; NaN where it has done none."""
+    done = [int(update) for update in progress.states.update]
+    losses = [progress.history[before:update, k, 0] for k, update in enumerate(done)]
+    return np.array([one.mean() if one.size else np.nan for one in losses])
 
 
 def _lowered(hypers: Hyperparameters, progress: Progress, settings: FinetuneSettings) -> Hyperparameters:

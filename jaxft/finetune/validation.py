@@ -1,8 +1,9 @@
 """Setting labelled structures aside for validation, so that neighbours in time don't sit on both sides.
 
 trajectory  the last part of each trajectory in the order of the file; a trajectory is what shares a value of ``key``, or else a
-            composition. Of a file whose frames were shuffled, neighbours in time are on both sides whatever is set aside, and the
-            errors come out too small: use ``key`` with an entry that tells trajectories (or molecules) apart
+            composition. Short trajectories give their share together: a fifth of five trajectories of two frames is the last frame
+            of two of them. Of a file whose frames were shuffled, neighbours in time are on both sides whatever is set aside, and
+            the errors come out too small: use ``key`` with an entry that tells trajectories (or molecules) apart
 key         whole groups of structures that share a value of ``key``: in an order drawn by the seed, each that fits into what the
             share still leaves; then the smallest of the others where this comes nearer to the share, or where none did fit
 random      any structures, drawn by the seed: only for structures that are independent
@@ -75,10 +76,11 @@ def split_validation(
     if settings.by == "random":
         aside = [different[place] for place in generator.permutation(len(different))[:wanted]]
     elif settings.by == "trajectory":
-        for members in groups.values():
-            count = round(share * len(members))
+        ends = np.cumsum([len(members) for members in groups.values()])
+        # rounded as running sums, so that many short trajectories give their share together
+        counts = np.diff(np.floor(share * ends + 0.5).astype(int), prepend=0)
+        for members, count in zip(groups.values(), counts, strict=True):
             aside += members[len(members) - count :]
-        # many short trajectories round to nothing: then the last frames of the longest
         if not aside:
             aside = max(groups.values(), key=len)[-wanted:]
     else:

@@ -25,7 +25,7 @@ def training_figure(results: Sequence[FitResult]) -> Figure:
                 losses.plot(updates, _smoothed(values), color=colour, label=term)
         for result in results:
             if len(result.validation):
-                places = np.linspace(0, len(result.history["loss"]), len(result.validation) + 1)[1:]
+                places = np.linspace(0, len(result.history["loss"]), len(result.validation))
                 losses.plot(
                     places,
                     result.validation,

@@ -39,23 +39,24 @@ def complete_cell(
     return cell
 
 
-def check_cell(cell: Float[np.ndarray, "3 3"], pbc: Bool[np.ndarray, "3"]) -> None:
-    """Raise InputError where a periodic direction has no usable lattice vector."""
+def check_cell(cell: Float[np.ndarray, "3 3"], pbc: Bool[np.ndarray, "3"], what: str = "") -> None:
+    """Raise InputError where a periodic direction has no usable lattice vector. what: whose cell it is."""
+    whose = f"{what}: " * bool(what)
     rows = np.asarray(cell, dtype=np.float64)[np.asarray(pbc, dtype=bool)]
     if not np.isfinite(rows).all():
-        raise InputError("the cell holds numbers that are not finite; give three finite lattice vectors in Å")
+        raise InputError(f"{whose}the cell holds numbers that are not finite; give three finite lattice vectors in Å")
     if len(rows) == 0:
         return
     lengths = np.linalg.norm(rows, axis=1)
     if (lengths < 1e-6).any():
         raise InputError(
-            f"a periodic direction has a zero lattice vector (lengths {np.round(lengths, 6).tolist()} Å); "
+            f"{whose}a periodic direction has a zero lattice vector (lengths {np.round(lengths, 6).tolist()} Å); "
             "set pbc to False along it or give its vector"
         )
     volume = np.sqrt(max(np.linalg.det((rows / lengths[:, None]) @ (rows / lengths[:, None]).T), 0.0))
     if volume < 1e-6:
         raise InputError(
-            "the cell is degenerate: its periodic lattice vectors are linearly dependent "
+            f"{whose}the cell is degenerate: its periodic lattice vectors are linearly dependent "
             f"(lengths {np.round(lengths, 4).tolist()} Å); give independent vectors"
         )
 

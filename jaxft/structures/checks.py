@@ -29,7 +29,7 @@ def check_structure(atoms: Atoms, what: str = "the structure") -> None:
         raise InputError(
             f"{what} has a dummy atom ({chemical_symbols[0]}, atom {int(np.argmin(atoms.numbers))}); remove it"
         )
-    check_cell(atoms.cell.array, atoms.pbc)
+    check_cell(atoms.cell.array, atoms.pbc, what)
     # searched wider than needed: the search sorts atoms into cells of this size, and tiny cells are slow
     edges = find_edges(atoms.positions, atoms.cell.array, atoms.pbc, SEARCH)
     vectors = atoms.positions[edges.senders] - atoms.positions[edges.receivers] + edges.shifts @ atoms.cell.array

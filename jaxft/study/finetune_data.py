@@ -1,5 +1,6 @@
 """The labelled files of a fine-tune: read, split into sets, and looked at for other units before anything is trained."""
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from jaxft.errors import InputError, nearest
 from jaxft.finetune.check_units import Suspicion, suspect_units
 from jaxft.finetune.fit import Extras
 from jaxft.finetune.predict_set import predict_set
+from jaxft.finetune.result import Failure
 from jaxft.finetune.validation import split_validation
 from jaxft.potential.potential import Potential
 from jaxft.structures.dataset import LabelledStructure, find_duplicates, read_dataset, split_isolated_atoms
@@ -97,6 +99,13 @@ def places(data: Sequence[LabelledStructure], numbers: Sequence[int]) -> str:
     return _listed([*named, f"{more} more"] if more > 0 else named)
 
 
+def told(failure: Failure, labelled: Labelled) -> str:
+    """Why a fit stopped, with the file and the frames of the labels at fault: numbers within the training set are nobody's."""
+    train = labelled.sets["train"]
+    at_fault = [k for k in failure.structures if k < len(train)]
+    return f"{failure.reason}: {places(train, at_fault)}" if at_fault else failure.reason
+
+
 def _listed(words: Sequence[str]) -> str:
     return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
 
@@ -120,6 +129,9 @@ def _weight(item: LabelledStructure, key: str) -> float:
             f"{what} has no entry {key!r}, which data.weight_key names; it has {', '.join(known) or 'none'}{nearest(key, known)}"
         )
     try:
-        return float(item.info[key])
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{what}: entry {key!r} is {item.info[key]!r}, expected a number") from error
+        weight = float(item.info[key])
+    except (TypeError, ValueError):
+        weight = math.nan
+    if not (math.isfinite(weight) and weight >= 0.0):
+        raise InputError(f"{what}: entry {key!r} is {item.info[key]!r}, expected a number of at least 0")
+    return weight

@@ -18,7 +18,7 @@ from jaxft.finetune.check_units import Suspicion
 from jaxft.finetune.fit import check_fit, fit_members
 from jaxft.finetune.metrics import Metrics, errors_of
 from jaxft.finetune.predict_set import SetPrediction
-from jaxft.finetune.result import Failure, FitResult
+from jaxft.finetune.result import FitResult
 from jaxft.finetune.settings import FinetuneSettings
 from jaxft.finetune.step import COMPILATIONS
 from jaxft.potential.load import load
@@ -29,8 +29,9 @@ from jaxft.report.style import png
 from jaxft.report.training_figure import training_figure
 from jaxft.structures.dataset import LabelledStructure, read_dataset, write_dataset
 from jaxft.study.evaluation import mean_of, predictions_of
-from jaxft.study.finetune_data import Labelled, check_units, places, read_labels
+from jaxft.study.finetune_data import Labelled, check_units, read_labels, told
 from jaxft.study.finetune_folder import FORMAT, VERSION, content_of, model_folders, refuse_changed
+from jaxft.study.finetune_notes import notes_of
 from jaxft.study.finetune_settings import FinetuningSettings
 from jaxft.study.layout import Layout
 from jaxft.study.progress import Progress
@@ -42,7 +43,7 @@ from jaxft.study.replay import replay_structures
 class Outcome:
     """What a fine-tune gave: for each set the errors of the base (with its refitted offset) and of the result.
 
-    unused_isolated  elements whose isolated atoms the file has, but that the settings did not ask for
+    notes  what to know beside the errors, a sentence each
     """
 
     before: Mapping[str, Metrics]
@@ -50,7 +51,7 @@ class Outcome:
     results: Sequence[FitResult]
     models: Sequence[Path]
     suspicions: Sequence[Suspicion]
-    unused_isolated: Sequence[str]
+    notes: Sequence[str]
 
 
 def run_finetuning(settings: FinetuningSettings, root: Path, progress: Progress) -> Outcome:
@@ -113,21 +114,14 @@ def _train(
         )
     for result in results:
         if result.failure is not None:
-            progress.say(failure_note(_told(result.failure, labelled)))
+            progress.say(failure_note(told(result.failure, labelled)))
     return results
-
-
-def _told(failure: Failure, labelled: Labelled) -> str:
-    """The reason, with the file and the frames of the labels at fault: numbers within the training set are nobody's."""
-    train = labelled.sets["train"]
-    at_fault = [k for k in failure.structures if k < len(train)]
-    return f"{failure.reason}: {places(train, at_fault)}" if at_fault else failure.reason
 
 
 def failure_note(reason: str) -> str:
     """What is said of a fine-tune that stopped early."""
     return (
-        f"the fine-tune stopped, the last good parameters are kept: {reason}; lower finetune.learning_rate, or look at the "
+        f"the fine-tune stopped, the best parameters until then are kept: {reason}; lower finetune.learning_rate, or look at the "
         "structures named"
     )
 
@@ -165,6 +159,7 @@ def _evaluate(
         own = [replace(r.potential, reference_energies=base.reference_energies) for r in kept]
         before["replay"] = errors_of(_said([base], replay, settings.precision), replay)
         after["replay"] = errors_of(_said(own, replay, settings.precision), replay)
+    notes = notes_of(settings.finetune, labelled, before, kept)
     write_json(
         root / "evaluation.json",
         FORMAT,
@@ -174,8 +169,9 @@ def _evaluate(
             "offset": kept[0].offset.describe(),
             "isolated_atoms_ev": {chemical_symbols[z]: e for z, e in sorted(labelled.isolated.items())},
             "suspicions": [str(s) for s in suspicions],
+            "notes": notes,
             "best_update": [r.best_update for r in results],
-            "failures": [None if r.failure is None else _told(r.failure, labelled) for r in results],
+            "failures": [None if r.failure is None else told(r.failure, labelled) for r in results],
             "sets": {name: {"before": before[name].to_json(), "after": after[name].to_json()} for name in before},
         },
     )
@@ -184,9 +180,8 @@ def _evaluate(
         path = root / "figures" / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png(figure))
-    unused = [] if settings.finetune.reference_energies == "isolated" else sorted(labelled.isolated)
     models = [folder for folder in folders if folder.exists()]
-    return Outcome(before, after, results, models, suspicions, [chemical_symbols[z] for z in unused])
+    return Outcome(before, after, results, models, suspicions, notes)
 
 
 def _said(potentials: Sequence[Potential], data: Sequence[LabelledStructure], dtype: str) -> SetPrediction:

@@ -1,5 +1,6 @@
 """What a sweep is asked to do: which settings vary and how far, how many trials, and what is made small."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -65,7 +66,10 @@ class Dimension:
     def suggest(self, trial: Trial) -> Any:
         """The value of a trial, drawn by Optuna's sampler where none is set."""
         if self.choices:
-            return trial.suggest_categorical(self.name, self.choices)
+            with warnings.catch_warnings():
+                # lists and mappings go into the journal as JSON and come back equal, whatever Optuna fears for other storages
+                warnings.filterwarnings("ignore", message="Choices for a categorical distribution")
+                return trial.suggest_categorical(self.name, self.choices)
         assert self.low is not None
         assert self.high is not None
         if self.name in WHOLE:

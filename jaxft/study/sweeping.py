@@ -28,7 +28,7 @@ from jaxft.jobs.settings import ExecutorSettings, open_executor
 from jaxft.potential.load import load
 from jaxft.potential.potential import Potential
 from jaxft.structures.dataset import LabelledStructure
-from jaxft.study.finetune_data import Labelled, check_units, read_labels
+from jaxft.study.finetune_data import Labelled, check_units, read_labels, told
 from jaxft.study.finetune_folder import content_of, refuse_changed
 from jaxft.study.finetune_settings import FinetuningSettings
 from jaxft.study.layout import Layout
@@ -268,13 +268,17 @@ def _run(settings: SweepSettings, make: Make, trials: Sequence[Trial], study: op
         return
     for trial, result in zip(alive, results, strict=True):
         if result.failure is not None:
-            _fail(study, trial, result.failure.reason)
-        else:
+            _fail(study, trial, told(result.failure, labelled))
+            continue
+        try:
             value = _objective(settings.objective, result, labelled, one.precision)
-            if math.isfinite(value):
-                study.tell(trial, value)
-            else:
-                _fail(study, trial, f"the objective is not finite ({value})")
+        except InputError as error:
+            _fail(study, trial, str(error))
+            continue
+        if math.isfinite(value):
+            study.tell(trial, value)
+        else:
+            _fail(study, trial, f"the objective is not finite ({value})")
 
 
 def _objective(objective: str, result: FitResult, labelled: Labelled, precision: str) -> float:

@@ -54,6 +54,7 @@ def test_labels_in_ev_are_left_alone(noise):
         ({"forces": units.mol / units.kcal}, "forces", "kcal/mol/Å"),
         ({"stress": 1 / units.GPa}, "stress", "GPa"),
         ({"stress": -1.0}, "stress", "the other sign"),
+        ({"forces": -1.0}, "forces", "the other sign"),
     ],
 )
 def test_other_units_and_signs_are_named(change, label, unit):
@@ -87,3 +88,9 @@ def test_one_stress_has_one_verb():
     assert "the stress of the labels seems to have the other sign" in str(found)
     (found,) = suspect_units(prediction, scaled(data, stress=1 / units.GPa))
     assert "the stress of the labels looks like GPa" in str(found)
+
+
+def test_a_stress_in_gpa_with_the_other_sign_is_both():
+    prediction, data = planted()
+    found = suspect_units(prediction, scaled(data, stress=-1.0 / units.GPa))
+    assert [(one.label, one.unit) for one in found] == [("stress", "GPa"), ("stress", "the other sign")]

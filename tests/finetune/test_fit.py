@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import jaxft
 from jaxft.errors import InputError
 from jaxft.finetune.batches import batch_plan
-from jaxft.finetune.fit import fit
+from jaxft.finetune.fit import Extras, fit
 from jaxft.finetune.metrics import evaluate_set
 from jaxft.finetune.predict_set import predict_set
 from jaxft.finetune.settings import FinetuneSettings, LossWeights
@@ -133,6 +133,14 @@ def test_checkpoint_of_another_fit_is_refused(student, labels, tmp_path, change,
     with pytest.raises(InputError, match=f"belongs to another fit: {named}"):
         fit(student, others, replace(QUICK, updates=1, **change), chunk=20, checkpoint=file)
     assert file.read_bytes() == before
+
+
+def test_checkpoint_of_a_fit_with_weights_is_not_that_of_one_without(student, labels, tmp_path):
+    file = tmp_path / "state.safetensors"
+    extras = Extras(weights=[2.0, 1.0, 1.0, 1.0])
+    fit(student, labels, replace(QUICK, updates=1), chunk=20, checkpoint=file, extras=extras)
+    with pytest.raises(InputError, match=r"belongs to another fit: weights was .* is now None"):
+        fit(student, labels, replace(QUICK, updates=1), chunk=20, checkpoint=file)
 
 
 def test_damaged_checkpoint_is_refused(student, labels, tmp_path):

@@ -44,8 +44,8 @@ def spoiled(labels):
 
 def test_the_parameters_of_the_best_check_are_handed_back(student, labels, spoiled):
     result = fit(student, labels, QUICK, extras=Extras(validation=spoiled))
-    assert result.validation.shape == (4,)
-    assert result.best_update == 10 * (1 + int(np.argmin(result.validation)))
+    assert result.validation.shape == (5,)
+    assert result.best_update == 10 * int(np.argmin(result.validation))
     early = fit(student, labels, replace(QUICK, updates=40), extras=Extras(validation=spoiled, isolated=None), chunk=7)
     leaves_equal(early.potential.params, result.potential.params)
     assert_allclose(loss_of(result.potential, spoiled), result.validation.min(), rtol=1e-3)
@@ -60,7 +60,35 @@ def test_a_fit_that_fails_hands_back_the_parameters_of_its_best_check(student, l
     assert result.failure is not None
     assert result.failure.structures == (80,)
     assert result.failure.update >= result.best_update == 10
-    assert_allclose(loss_of(result.potential, spoiled), result.validation[0], rtol=1e-3)
+    assert_allclose(loss_of(result.potential, spoiled), result.validation[1], rtol=1e-3)
+
+
+def test_where_nothing_is_better_on_the_validation_structures_the_start_is_handed_back(
+    student, labels, boxes, label_with
+):
+    right_before = Extras(validation=label_with(student, boxes))
+    result = fit(student, labels, replace(QUICK, reference_energies="keep"), extras=right_before)
+    assert result.failure is None
+    assert result.validation[0] < 1e-9 < result.validation[1:].min()
+    assert result.best_update == 0
+    leaves_equal(result.potential.params, student.params)
+
+
+def test_a_fit_that_fails_without_validation_hands_back_the_best_by_training_loss(student, labels):
+    forces = labels[2].forces.copy()
+    forces[0, 0] = 1e30
+    broken = [*labels * 20, replace(labels[2], forces=forces)]
+    plan = replace(QUICK, seed=next(s for s in range(99) if 80 in batch_plan(81, 4, 20, s)[16:18]))
+    good, runaway = (fit(student, broken, replace(plan, learning_rate=rate), chunk=5) for rate in (5e-3, 1e2))
+    for result in (good, runaway):
+        assert result.failure is not None
+        assert len(result.validation) == 0
+    # the last chunk of which an update was done began with the parameters of update 15
+    assert good.best_update == 15
+    assert evaluate_set(good.potential, labels).forces_mev.rmse < 0.9 * evaluate_set(student, labels).forces_mev.rmse
+    # at this rate nothing was better than the start
+    assert runaway.best_update == 0
+    leaves_equal(runaway.potential.params, student.params)
 
 
 def test_patience_ends_training_and_resuming_ends_it_alike(student, labels, spoiled, tmp_path):
@@ -92,10 +120,10 @@ def test_the_learning_rate_is_halved_on_a_plateau(student, labels, spoiled):
         0.5,
         0.25,
     ]
-    # nothing is learned at this rate, so that no check is better than the first
+    # nothing is learned at this rate, so that no check is better than the start
     settings = replace(QUICK, schedule="plateau", plateau_checks=1, warmup_fraction=0.0, learning_rate=1e-30)
     rates = fit(student, labels, settings, extras=Extras(validation=spoiled)).history["learning_rate"]
-    assert_allclose(rates / 1e-30, [1.0] * 20 + [0.5] * 10 + [0.25] * 10, rtol=1e-6)
+    assert_allclose(rates / 1e-30, [1.0] * 10 + [0.5] * 10 + [0.25] * 10 + [0.125] * 10, rtol=1e-6)
 
 
 @pytest.mark.parametrize("change", [{"patience": 3}, {"schedule": "plateau"}])
@@ -173,6 +201,11 @@ def test_reference_energies_are_kept_given_or_those_of_isolated_atoms(student, l
     from ase import Atoms
 
     assert_allclose(predict_set(before, [Atoms("H"), Atoms("O")], dtype="float64").energies, [-11.0, -401.0], atol=1e-9)
+    # elements that the labels lack are shifted too: other sets may have them
+    molecule = Atoms("H2", positions=[[0, 0, 0], [0.8, 0, 0]])
+    hydrogen = [replace(labels[0], atoms=molecule, forces=np.zeros((2, 3)), stress=None)] * 2
+    far = fit(student, hydrogen, replace(one, reference_energies={"H": -10.0, "O": -400.0}))
+    assert_allclose(far.potential.reference_energies, [-10.0, -400.0], rtol=1e-12)
     with pytest.raises(InputError, match="no energy of O"):
         fit(student, labels, replace(one, reference_energies={"H": -10.0}))
     with pytest.raises(InputError, match="no energy of H, O"):
@@ -203,7 +236,7 @@ def test_a_member_whose_patience_ends_first_stays_what_it_is_alone(student, labe
     extras = Extras(validation=labels)
     together = fit_members(student, labels, many, extras=extras)
     alone = [fit(student, labels, one, extras=extras) for one in many]
-    assert [len(one.validation) for one in alone] == [3, 6]
+    assert [len(one.validation) for one in alone] == [3, 7]
     for beside, result in zip(together, alone, strict=True):
         assert beside.best_update == result.best_update
         assert len(beside.validation) == len(result.validation)
@@ -227,7 +260,7 @@ def test_what_happens_to_a_member_after_its_patience_ended_is_not_its_failure(st
     extras = Extras(validation=labels)
     together = fit_members(student, data, [ended, going], extras=extras)
     alone = [fit(student, data, one, extras=extras) for one in (ended, going)]
-    assert [len(one.validation) for one in together] == [len(one.validation) for one in alone] == [2, 4]
+    assert [len(one.validation) for one in together] == [len(one.validation) for one in alone] == [2, 5]
     assert [one.failure for one in together] == [one.failure for one in alone] == [None, None]
 
 

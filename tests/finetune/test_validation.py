@@ -82,6 +82,16 @@ def test_short_trajectories_still_give_one():
     assert len(split_validation(each, ValidationSettings(0.1), 0)[1]) == 1
 
 
+@pytest.mark.parametrize(("formulas", "frames"), [(200, 4), (400, 1), (60, 3)])
+def test_many_short_trajectories_give_their_share_together(formulas, frames):
+    data = [labelled(f"OH{k + 1}", j) for k in range(formulas) for j in range(frames)]
+    _, aside = split_validation(data, ValidationSettings(0.1), 0)
+    assert abs(len(aside) - 0.1 * len(data)) <= 1
+    # of different trajectories, the last frames of each
+    assert len({data[k].atoms.get_chemical_formula() for k in aside}) == len(aside)
+    assert all(k % frames == frames - 1 for k in aside)
+
+
 @pytest.mark.parametrize("settings", [{"by": "trajectory"}, {"by": "random"}, {"by": "key", "key": "run"}])
 @pytest.mark.parametrize("order", ["one after another", "side by side"])
 def test_repeats_stay_on_one_side(settings, order):
