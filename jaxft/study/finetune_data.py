@@ -133,5 +133,5 @@ def _weight(item: LabelledStructure, key: str) -> float:
     except (TypeError, ValueError):
         weight = math.nan
     if not (math.isfinite(weight) and weight >= 0.0):
-        raise InputError(f"{what}: entry {key!r} is {item.info[key]!r}, expected a number of at least 0")
+        raise InputError(f"{what}: entry {key!r} is '{item.info[key]}', expected a number of at least 0")
     return weight

@@ -108,16 +108,17 @@ def test_errors_before_and_after_of_every_set_are_told_and_kept(finished):
     assert len((out / "training.csv").read_text().splitlines()) == 61
 
 
-def test_a_training_that_stops_leaves_its_last_good_parameters_and_says_so(data, tmp_path, capsys):
-    (tmp_path / "wild.yaml").write_text("finetune: {updates: 20, learning_rate: 1.0e+20, schedule: constant}\n")
+@pytest.mark.parametrize("rate", ["1.0e+20", "1.0e+6"])
+def test_a_training_that_stops_leaves_its_best_parameters_and_says_so(data, tmp_path, capsys, rate):
+    (tmp_path / "wild.yaml").write_text(f"finetune: {{updates: 20, learning_rate: {rate}, schedule: constant}}\n")
     with pytest.raises(typer.Exit) as stop:
         finetune(data / "waters.extxyz", config=tmp_path / "wild.yaml", output=tmp_path / "out")
     assert stop.value.exit_code == 3
-    assert "the last good parameters are kept" in capsys.readouterr().out
+    assert "the best parameters until then are kept" in capsys.readouterr().out
     with pytest.raises(typer.Exit) as stop:
         finetune(data / "waters.extxyz", config=tmp_path / "wild.yaml", output=tmp_path / "out")
     assert stop.value.exit_code == 3
-    assert "the last good parameters are kept" in capsys.readouterr().out
+    assert "the best parameters until then are kept" in capsys.readouterr().out
     assert np.isfinite(Evaluator(jaxft.load(tmp_path / "out" / "model"))(waters(1)[0]).forces).all()
 
 

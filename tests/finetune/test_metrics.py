@@ -7,7 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from jaxft.errors import InputError
-from jaxft.finetune.metrics import evaluate_set
+from jaxft.finetune.metrics import errors_of, evaluate_set
+from jaxft.finetune.predict_set import predict_set
 from jaxft.potential.evaluate import Evaluator
 
 
@@ -63,3 +64,11 @@ def test_a_potential_judged_by_its_own_labels_has_no_error(teacher, labels):
 def test_nan_label_is_refused(student, labels):
     with pytest.raises(InputError, match="structure 1"):
         evaluate_set(student, [labels[0], replace(labels[1], energy=float("nan"))])
+
+
+def test_a_prediction_that_is_not_finite_is_named(student, labels):
+    prediction = predict_set(student, [item.atoms for item in labels])
+    prediction.forces[2][0, 1] = np.inf
+    named = [replace(item, where=f"a.xyz frame {k}") for k, item in enumerate(labels)]
+    with pytest.raises(InputError, match=r"a\.xyz frame 2: the potential's energy or forces are not finite"):
+        errors_of(prediction, named)

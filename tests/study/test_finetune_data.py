@@ -66,7 +66,10 @@ def test_a_structure_without_its_weight_is_named_by_its_frame(tmp_path):
     write(path, frames, format="extxyz")
     with pytest.raises(InputError, match=r"labels.extxyz frame 1 \(H2O\) has no entry 'weight'.*did you mean 'weigth'"):
         labels_of(path, weight_key="weight")
-    with pytest.raises(
-        InputError, match=r"labels.extxyz frame 3 \(H2O\): entry 'weigth' is 'heavy', expected a number"
-    ):
-        labels_of(path, weight_key="weigth")
+    for weight in ("heavy", -1.0):
+        frames[3].info["weigth"] = weight
+        write(path, frames, format="extxyz")
+        with pytest.raises(
+            InputError, match=rf"labels.extxyz frame 3 \(H2O\): entry 'weigth' is '{weight}', expected a number of at"
+        ):
+            labels_of(path, weight_key="weigth")

@@ -93,7 +93,7 @@ def test_a_run_that_stopped_says_so_again(data, tmp_path, capsys):
     with pytest.raises(typer.Exit) as stop:
         finetune(data, output=root)
     assert stop.value.exit_code == 3
-    assert "the last good parameters are kept: the gradient of structure 3" in capsys.readouterr().out
+    assert "the best parameters until then are kept: the gradient of structure 3" in capsys.readouterr().out
 
 
 def test_a_finished_folder_without_its_potential_makes_it_again(data, tmp_path, monkeypatch, capsys):
