@@ -16,11 +16,20 @@ FAR_MEV = 1000.0
 
 
 def notes_of(
-    settings: FinetuneSettings, labelled: Labelled, before: Mapping[str, Metrics], results: Sequence[FitResult]
+    settings: FinetuneSettings,
+    labelled: Labelled,
+    before: Mapping[str, Metrics],
+    after: Mapping[str, Metrics],
+    results: Sequence[FitResult],
 ) -> list[str]:
-    """One sentence each. before: errors of the base with its new reference energies, by set."""
+    """One sentence each. before, after: errors by set, of the base with its new reference energies and of the result."""
     notes = []
     mean = before["train"].energy_mean_mev
+    was, now = before["train"].forces_mev.rmse, after["train"].forces_mev.rmse
+    if now > was:
+        notes.append(
+            f"training made the forces of its own labels worse ({was:.1f} to {now:.1f} meV/Å, RMSE); lower finetune.learning_rate"
+        )
     if settings.reference_energies != "refit" and abs(mean) > FAR_MEV:
         notes.append(
             f"the labels' energies are {-mean / 1000.0:+.3g} eV/atom from the base's with these reference energies, which "

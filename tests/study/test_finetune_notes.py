@@ -22,20 +22,21 @@ def labelled(*formulas):
     ]
 
 
-def said(data, error=0.0):
-    """What a potential says whose energies are too large by so many eV per atom."""
-    return SetPrediction(
-        np.array([d.energy + error * len(d.atoms) for d in data]), tuple(d.forces for d in data), (None,) * len(data)
-    )
+def errors(data, energy=0.0, force=1.0):
+    """Of a potential whose energies are too large by so many eV per atom, its forces by so many eV/Å."""
+    energies = np.array([d.energy + energy * len(d.atoms) for d in data])
+    return errors_of(SetPrediction(energies, tuple(d.forces + force for d in data), (None,) * len(data)), data)
 
 
-def noted(references="refit", error=0.0, best_update=7, isolated=(), **others):
+def noted(references="refit", error=0.0, best_update=7, isolated=(), after=0.1, **others):
     train = labelled("H2O", "H4O2", "H2O")
     offset = fit_offset([d.atoms for d in train], np.zeros(3))
     result = SimpleNamespace(offset=offset, validation=np.ones(3), best_update=best_update)
     of_labels = Labelled({"train": train, **others}, dict.fromkeys(isolated, -1.0), None, {})
     settings = FinetuneSettings(reference_energies=references)
-    return notes_of(settings, of_labels, {"train": errors_of(said(train, error), train)}, [result])
+    return notes_of(
+        settings, of_labels, {"train": errors(train, error)}, {"train": errors(train, 0.0, after)}, [result]
+    )
 
 
 def test_nothing_is_noted_where_nothing_is_odd():
@@ -54,6 +55,11 @@ def test_compositions_whose_energies_the_labels_do_not_determine_are_named(name,
 def test_a_training_that_improved_nothing_is_noted():
     (note,) = noted(best_update=0, validation=labelled("H2O"))
     assert note.startswith("no parameters were better on the validation structures than those of the start")
+
+
+def test_a_training_that_made_its_own_labels_worse_is_noted():
+    (note,) = noted(after=1.5)
+    assert note.startswith("training made the forces of its own labels worse (1000.0 to 1500.0 meV/Å, RMSE)")
 
 
 def test_another_zero_of_energy_is_noted_where_it_is_kept():
