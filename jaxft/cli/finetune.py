@@ -170,7 +170,7 @@ def _number(errors: "Errors | None", kind: str) -> str:
     if errors is None:
         return "–"
     value = errors.rmse if kind == "RMSE" else errors.mae
-    return f"{value:.0f}" if value >= 1000.0 else f"{value:.3g}"
+    return f"{value:.0f}" if 1000.0 <= value < 1e6 else f"{value:.3g}"
 
 
 def _configuration(

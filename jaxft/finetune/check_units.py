@@ -4,7 +4,8 @@ A base potential is wrong by a factor of two at worst, so labels in other units 
 smaller than in eV/Å, energies in Hartree 27.2 times smaller than in eV, in kcal/mol 23.1 times larger, a stress in GPa is 160
 times larger than in eV/Å³. Forces that are the gradient itself have the other sign. Slopes are those of the labels on the base's
 predictions, through the origin; energies as differences within one composition, since their constants mean nothing. A stress is
-judged from 5 frames of more than 1 GPa on only: its errors are large.
+judged from 5 frames of more than 1 GPa on only: its errors are large. The sign of forces is judged from 5 frames on that are far
+from equilibrium.
 """
 
 from collections.abc import Sequence
@@ -37,8 +38,13 @@ NEAR = 1.6
 OTHER_SIGN = "the other sign"
 CORRELATED = 0.5
 
-STRESS_FRAMES = 5
+FRAMES = 5
 STRESS_SCALE = 1.0 * units.GPa
+FORCE_SCALE = 0.5
+"""eV/Å, root mean square of a structure. Between the minima of two methods their forces oppose each other, and are small."""
+
+FACTOR = 2.0
+"""Forces of the other sign, and nothing else wrong, are as large as the base's within this factor."""
 
 
 class Suspicion(NamedTuple):
@@ -63,21 +69,21 @@ class Suspicion(NamedTuple):
 
 def suspect_units(prediction: SetPrediction, data: Sequence[LabelledStructure]) -> list[Suspicion]:
     """What looks wrong in the labels of ``data``, of which ``prediction`` is a potential's opinion; empty where nothing does."""
-    found = []
     forces = _slope(
         np.concatenate([f.ravel() for f in prediction.forces]), np.concatenate([d.forces.ravel() for d in data])
     )
-    found += _named("forces", forces, FORCE_UNITS) + _turned("forces", forces)
-    energies = _energy_slope(prediction, data)
-    if energies is not None and energies[0] > 0.0:  # of few structures the wrong sign is an accident
-        found += _named("energies", energies, ENERGY_UNITS)
+    found = _named("forces", forces, FORCE_UNITS)
+    strong = [f for f in prediction.forces if np.sqrt(np.mean(f**2)) > FORCE_SCALE]
+    if len(strong) >= FRAMES and forces is not None and 1.0 / FACTOR < abs(forces[0]) < FACTOR:
+        found += _turned("forces", forces)
+    found += _named("energies", _energy_slope(prediction, data), ENERGY_UNITS)
     pairs = [
         (p, d.stress) for p, d in zip(prediction.stresses, data, strict=True) if p is not None and d.stress is not None
     ]
-    strong = [(p, s) for p, s in pairs if np.abs(p).max() > STRESS_SCALE]
-    if len(strong) >= STRESS_FRAMES:
-        slope = _slope(*(np.concatenate([np.ravel(pair[side]) for pair in strong]) for side in (0, 1)))
-        found += _named("stress", slope, STRESS_UNITS) + _turned("stress", slope)
+    strained = [(p, s) for p, s in pairs if np.abs(p).max() > STRESS_SCALE]
+    if len(strained) >= FRAMES:
+        slope = _slope(*(np.concatenate([np.ravel(pair[side]) for pair in strained]) for side in (0, 1)))
+        found += _named("stress", slope, STRESS_UNITS, either_sign=True) + _turned("stress", slope)
     return found
 
 
@@ -106,9 +112,11 @@ def _slope(x: Float[np.ndarray, "n"], y: Float[np.ndarray, "n"]) -> tuple[float,
     return float(np.copysign(size, correlation)), correlation
 
 
-def _named(label: str, slope: tuple[float, float] | None, known: dict[str, float]) -> list[Suspicion]:
-    """Another unit, of labels with the expected sign or the other one."""
-    if slope is None or abs(slope[1]) < CORRELATED:
+def _named(
+    label: str, slope: tuple[float, float] | None, known: dict[str, float], *, either_sign: bool = False
+) -> list[Suspicion]:
+    """Another unit."""
+    if slope is None or (abs(slope[1]) if either_sign else slope[1]) < CORRELATED:
         return []
     for unit, factor in known.items():
         if factor / NEAR < abs(slope[0]) < factor * NEAR:

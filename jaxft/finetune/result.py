@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from jaxft.finetune.lora import merge_lora
 from jaxft.finetune.offset import CompositionOffset
@@ -39,6 +39,7 @@ class FitResult:
     offset       the energy offset of this model
     history      field of UpdateRecord → (updates done,) values
     validation   (checks,) validation losses at the start and after each chunk of updates; empty without validation structures
+    checked_at   (checks,) updates done at each of them
     best_update  updates done when the parameters that are handed back were reached
     failure      None where all updates were done; else why not
     """
@@ -47,6 +48,7 @@ class FitResult:
     offset: CompositionOffset
     history: dict[str, Float[np.ndarray, "updates"]]
     validation: Float[np.ndarray, "checks"]
+    checked_at: Int[np.ndarray, "checks"]
     best_update: int
     failure: Failure | None
 
@@ -77,6 +79,9 @@ def result_of(
         if updates >= last:
             # beyond, it was trained for the sake of the others
             updates, failure = last, None
+    if failure is not None:
+        # later checks, for the sake of the others, say nothing new of it
+        checks = checks[: updates // chunk + 2]
     kept, best_update = state.ema.average, updates
     if trained.validated or failure is not None:
         kept = jax.tree.map(lambda leaf: leaf[member], progress.best)
@@ -98,6 +103,7 @@ def result_of(
         offset=offset,
         history=dict(zip(UpdateRecord._fields, history, strict=True)),
         validation=checks if trained.validated else np.zeros(0),
+        checked_at=np.minimum(chunk * np.arange(len(checks) if trained.validated else 0), updates),
         best_update=best_update,
         failure=failure,
     )

@@ -83,6 +83,8 @@ def split_validation(
             aside += members[len(members) - count :]
         if not aside:
             aside = max(groups.values(), key=len)[-wanted:]
+        if len(aside) == len(different) > 1:
+            aside.pop(0)
     else:
         order = generator.permutation(len(groups))
         drawn = [list(groups.values())[place] for place in order]

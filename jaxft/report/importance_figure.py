@@ -45,13 +45,22 @@ def importance_figure(
                 ax.scatter(values, reached, **POINTS)
                 ax.set_xscale("log" if name in log else "linear")
             share = f"   {100 * importance[name]:.0f} %" if name in importance else ""
-            ax.set(title=f"{name.removeprefix('finetune.')}{share}", yscale="log")
-        for formatter in (panels[0].yaxis.set_major_formatter, panels[0].yaxis.set_minor_formatter):
-            formatter(LogFormatter(minor_thresholds=(2.0, 0.5)))  # 60, not 6 × 10¹
+            ax.set(title=f"{name.removeprefix('finetune.')}{share}")
+        _scale(panels[0], [value for _, value in points[names[0]]])
         for ax in panels[len(names) :]:
             ax.remove()
         figure.supylabel(objective, fontsize=9)
     return figure
+
+
+def _scale(ax: Axes, reached: Sequence[float]) -> None:
+    """Logarithmic where the objective spans a decade; below that its ticks would have one digit, the same for all."""
+    if max(reached) < 10.0 * min(reached):
+        ax.ticklabel_format(axis="y", useOffset=False)
+        return
+    ax.set_yscale("log")
+    for formatter in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
+        formatter(LogFormatter(minor_thresholds=(2.0, 0.5)))  # 60, not 6 × 10¹
 
 
 def _draw_choices(ax: Axes, places: Sequence[int], reached: Sequence[float], choices: Sequence[Any]) -> None:

@@ -25,14 +25,8 @@ def training_figure(results: Sequence[FitResult]) -> Figure:
                 losses.plot(updates, _smoothed(values), color=colour, label=term)
         for result in results:
             if len(result.validation):
-                places = np.linspace(0, len(result.history["loss"]), len(result.validation))
-                losses.plot(
-                    places,
-                    result.validation,
-                    "k.",
-                    markersize=4,
-                    label="validation, total" if result is first else None,
-                )
+                label = "validation, total" if result is first else None
+                losses.plot(result.checked_at, result.validation, "k.", markersize=4, label=label)
         losses.set(title="loss, weighted terms", xlabel="update", yscale="log")
         if losses.get_legend_handles_labels()[0]:  # nothing is drawn where the very first update failed
             losses.legend()

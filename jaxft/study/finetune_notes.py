@@ -11,6 +11,9 @@ from jaxft.finetune.settings import FinetuneSettings
 from jaxft.structures.dataset import LabelledStructure
 from jaxft.study.finetune_data import Labelled
 
+ONE_MEV = 1.0
+"""meV/Å. What labels that the base is right on already may lose."""
+
 FAR_MEV = 1000.0
 """A mean energy error per atom of the base beyond this is no disagreement of two methods but another zero of energy."""
 
@@ -22,11 +25,14 @@ def notes_of(
     after: Mapping[str, Metrics],
     results: Sequence[FitResult],
 ) -> list[str]:
-    """One sentence each. before, after: errors by set, of the base with its new reference energies and of the result."""
+    """One sentence each.
+
+    before, after: errors by set, of the base with its new reference energies and of the result. results: of all members.
+    """
     notes = []
     mean = before["train"].energy_mean_mev
     was, now = before["train"].forces_mev.rmse, after["train"].forces_mev.rmse
-    if now > was:
+    if now > was + ONE_MEV:
         notes.append(
             f"training made the forces of its own labels worse ({was:.1f} to {now:.1f} meV/Å, RMSE); lower finetune.learning_rate"
         )
@@ -39,7 +45,7 @@ def notes_of(
         if name != "train" and settings.reference_energies != "keep":
             notes += _undetermined(name, data, results[0].offset)
     for number, result in enumerate(results):
-        if len(result.validation) and result.best_update == 0:
+        if len(result.validation) and result.best_update == 0 and result.failure is None:
             member = f" of member {number}" * (len(results) > 1)
             notes.append(
                 f"no parameters{member} were better on the validation structures than those of the start, which are handed back; "

@@ -159,7 +159,7 @@ def _evaluate(
         own = [replace(r.potential, reference_energies=base.reference_energies) for r in kept]
         before["replay"] = errors_of(_said([base], replay, settings.precision), replay)
         after["replay"] = errors_of(_said(own, replay, settings.precision), replay)
-    notes = notes_of(settings.finetune, labelled, before, after, kept)
+    notes = notes_of(settings.finetune, labelled, before, after, results)
     write_json(
         root / "evaluation.json",
         FORMAT,

@@ -94,3 +94,10 @@ def test_a_stress_in_gpa_with_the_other_sign_is_both():
     prediction, data = planted()
     found = suspect_units(prediction, scaled(data, stress=-1.0 / units.GPa))
     assert [(one.label, one.unit) for one in found] == [("stress", "GPa"), ("stress", "the other sign")]
+
+
+@pytest.mark.parametrize(("frames", "size", "ratio"), [(4, 1.0, 1.0), (12, 0.1, 1.0), (12, 1.0, 0.3), (12, 1.0, 3.0)])
+def test_forces_that_oppose_each_other_between_two_minima_are_left_alone(frames, size, ratio):
+    prediction, data = planted(n=frames)
+    said = replace(prediction, forces=tuple(size * f for f in prediction.forces))
+    assert suspect_units(said, scaled(data, forces=-size * ratio)) == []

@@ -45,6 +45,7 @@ def spoiled(labels):
 def test_the_parameters_of_the_best_check_are_handed_back(student, labels, spoiled):
     result = fit(student, labels, QUICK, extras=Extras(validation=spoiled))
     assert result.validation.shape == (5,)
+    assert_array_equal(result.checked_at, [0, 10, 20, 30, 40])
     assert result.best_update == 10 * int(np.argmin(result.validation))
     early = fit(student, labels, replace(QUICK, updates=40), extras=Extras(validation=spoiled, isolated=None), chunk=7)
     leaves_equal(early.potential.params, result.potential.params)
@@ -311,12 +312,16 @@ def test_bootstrapped_members_see_samples_drawn_with_replacement(student, labels
 def test_one_member_that_fails_leaves_the_others_alone(student, labels):
     settings = replace(QUICK, schedule="constant", warmup_fraction=0.0, ema_decay=0.0)
     wild = replace(settings, learning_rate=1e20)
-    good, bad = fit_members(student, labels, [settings, wild])
+    good, bad = fit_members(student, labels, [settings, wild], extras=Extras(validation=labels))
+    assert_array_equal(good.checked_at, [0, 10, 20, 30, 40])
+    # checks behind the failure are the others'
+    assert_array_equal(bad.checked_at, [0, bad.failure.update])
+    assert len(bad.validation) == 2
     assert good.failure is None
     assert len(good.history["loss"]) == 40
     assert bad.failure is not None
     assert len(bad.history["loss"]) == bad.failure.update < 40
-    alone = fit(student, labels, settings)
+    alone = fit(student, labels, settings, extras=Extras(validation=labels))
     jax.tree.map(
         lambda a, b: assert_allclose(a, b, rtol=2e-3, atol=2e-4), good.potential.params, alone.potential.params
     )

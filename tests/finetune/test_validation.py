@@ -92,6 +92,11 @@ def test_many_short_trajectories_give_their_share_together(formulas, frames):
     assert all(k % frames == frames - 1 for k in aside)
 
 
+def test_a_large_share_of_few_leaves_one_to_train_on():
+    assert split_validation(TWO_RUNS[:5], ValidationSettings(0.9), 0) == ([0], [1, 2, 3, 4])
+    assert split_validation([TWO_RUNS[0], TWO_RUNS[20]], ValidationSettings(0.9), 0) == ([0], [1])
+
+
 @pytest.mark.parametrize("settings", [{"by": "trajectory"}, {"by": "random"}, {"by": "key", "key": "run"}])
 @pytest.mark.parametrize("order", ["one after another", "side by side"])
 def test_repeats_stay_on_one_side(settings, order):
@@ -105,7 +110,7 @@ def test_repeats_stay_on_one_side(settings, order):
 @pytest.mark.parametrize(
     ("data", "settings", "words"),
     [
-        (TWO_RUNS[:1], {"share": 0.5}, "leaves 0 to train on"),
+        (TWO_RUNS[:1], {"share": 0.5}, "leaves 0 to train on and 1 aside"),
         (TWO_RUNS[:20], {"share": 0.5, "by": "key", "key": "run"}, "in 1 groups leaves 20 to train on and 0 aside"),
         (TWO_RUNS, {"share": 0.5, "by": "key", "key": "runs"}, "did you mean 'run'"),
         (TWO_RUNS, {"share": 0.5, "by": "key"}, "needs validation.key"),

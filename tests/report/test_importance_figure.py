@@ -1,5 +1,7 @@
 """The figure of a sweep says what is small, and draws each setting as it was sampled."""
 
+import pytest
+
 from jaxft.report.importance_figure import importance_figure
 from jaxft.report.style import png
 
@@ -16,6 +18,24 @@ POINTS = {
 
 def panels(figure):
     return {ax.get_title(loc="left").split()[0]: ax for ax in figure.axes}
+
+
+def ticks(objectives):
+    """Labels of the objective's axis."""
+    points = {"finetune.learning_rate": [(1e-4 * 2**k, value) for k, value in enumerate(objectives)]}
+    figure = importance_figure(points, {}, "loss", ["finetune.learning_rate"])
+    png(figure)
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels(which="both")]
+    return [label for label in labels if label]
+
+
+@pytest.mark.parametrize(
+    "objectives", [(0.0121, 0.0152), (11252, 11606), (0.123, 0.171), (253, 262), (0.01, 0.5), (5, 9000)]
+)
+def test_ticks_of_the_objective_can_be_told_apart(objectives):
+    labels = ticks(objectives)
+    assert len(labels) >= 2
+    assert len(set(labels)) == len(labels)
 
 
 def test_the_objective_has_its_quantity_and_unit_and_plain_numbers():

@@ -31,7 +31,7 @@ def errors(data, energy=0.0, force=1.0):
 def noted(references="refit", error=0.0, best_update=7, isolated=(), after=0.1, **others):
     train = labelled("H2O", "H4O2", "H2O")
     offset = fit_offset([d.atoms for d in train], np.zeros(3))
-    result = SimpleNamespace(offset=offset, validation=np.ones(3), best_update=best_update)
+    result = SimpleNamespace(offset=offset, validation=np.ones(3), best_update=best_update, failure=None)
     of_labels = Labelled({"train": train, **others}, dict.fromkeys(isolated, -1.0), None, {})
     settings = FinetuneSettings(reference_energies=references)
     return notes_of(
@@ -55,6 +55,17 @@ def test_compositions_whose_energies_the_labels_do_not_determine_are_named(name,
 def test_a_training_that_improved_nothing_is_noted():
     (note,) = noted(best_update=0, validation=labelled("H2O"))
     assert note.startswith("no parameters were better on the validation structures than those of the start")
+
+
+def test_members_are_counted_with_those_that_stopped():
+    train = labelled("H2O")
+    offset = fit_offset([train[0].atoms], np.zeros(1))
+    stopped, kept = (
+        SimpleNamespace(offset=offset, validation=np.ones(3), best_update=0, failure=f) for f in ("x", None)
+    )
+    same = {"train": errors(train)}
+    (note,) = notes_of(FinetuneSettings(), Labelled({"train": train}, {}, None, {}), same, same, [stopped, kept])
+    assert note.startswith("no parameters of member 1 were better")
 
 
 def test_a_training_that_made_its_own_labels_worse_is_noted():
