@@ -89,11 +89,12 @@ def errors_of(prediction: SetPrediction, data: Sequence[LabelledStructure]) -> M
 
 
 def _check_finite(prediction: SetPrediction, data: Sequence[LabelledStructure]) -> None:
-    for k, (energy, forces) in enumerate(zip(prediction.energies, prediction.forces, strict=True)):
-        if not (np.isfinite(energy) and np.isfinite(forces).all()):
+    said = zip(data, prediction.energies, prediction.forces, prediction.stresses, strict=True)
+    for k, (item, energy, forces, stress) in enumerate(said):
+        if not (np.isfinite(energy) and np.isfinite(forces).all() and (stress is None or np.isfinite(stress).all())):
             raise InputError(
-                f"{data[k].where or f'labelled structure {k}'}: the potential's energy or forces are not finite, so there are no "
-                "errors to tell; look at the structure, or train again with a smaller learning rate"
+                f"{item.where or f'labelled structure {k}'}: the potential's energy, forces or stress are not finite, so there are "
+                "no errors to tell; look at the structure, or train again with a smaller learning rate"
             )
 
 

@@ -115,7 +115,9 @@ def train(
     if check_batches is not None and not len(progress.checks):
         progress = checked(progress, 0, None)
     while not _finished(progress, settings):
-        before, began = len(progress.history), jax.tree.map(jnp.copy, progress.states.ema.average)
+        before = len(progress.history)
+        # a chunk overwrites its states; validation looks at what came out of it
+        began = jax.tree.map(jnp.copy, progress.states.ema.average) if check_batches is None else None
         progress = _one_chunk(training, recipe, _lowered(hypers, progress, settings), plan, chunk, progress)
         progress = checked(progress, before, began)
         if checkpoint is not None:

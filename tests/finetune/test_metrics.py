@@ -66,9 +66,10 @@ def test_nan_label_is_refused(student, labels):
         evaluate_set(student, [labels[0], replace(labels[1], energy=float("nan"))])
 
 
-def test_a_prediction_that_is_not_finite_is_named(student, labels):
+@pytest.mark.parametrize("what", ["forces", "stresses"])
+def test_a_prediction_that_is_not_finite_is_named(student, labels, what):
     prediction = predict_set(student, [item.atoms for item in labels])
-    prediction.forces[2][0, 1] = np.inf
+    (prediction.forces if what == "forces" else prediction.stresses)[2][0, 1] = np.inf
     named = [replace(item, where=f"a.xyz frame {k}") for k, item in enumerate(labels)]
-    with pytest.raises(InputError, match=r"a\.xyz frame 2: the potential's energy or forces are not finite"):
+    with pytest.raises(InputError, match=r"a\.xyz frame 2: the potential's energy, forces or stress are not finite"):
         errors_of(prediction, named)
